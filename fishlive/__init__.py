@@ -1,0 +1,1 @@
+"""fishlive: an LLM's tokens in, speech out while it is still talking."""

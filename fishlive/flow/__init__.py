@@ -1,0 +1,1 @@
+"""How much flows, and when: the audio buffer and what keeps it in bounds."""

@@ -1,0 +1,244 @@
+"""Messages of the live protocol, as the client writes and reads them.
+
+Source: asyncapi.yml of ``/v1/tts/live`` (2026-08-21) and the OpenAPI description and page of
+``/v1/tts/live/with-timestamp`` (2026-09). Every message is one MessagePack map in one binary
+WebSocket message, with the key ``event``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+
+import msgpack
+
+from fishlive.errors import MessageTooLarge, ProtocolError
+from fishlive.limits import (
+    MAX_ALIGNMENT_SEGMENTS,
+    MAX_ERROR_TEXT_CHARS,
+    MAX_MAP_KEYS,
+    MAX_MESSAGE_BYTES,
+    MAX_STRING_BYTES,
+)
+from fishlive.wire.shape import SMALL_MESSAGE_BYTES, check_depth, check_shape
+
+
+class Segment(NamedTuple):
+    """One aligned piece of text: a word, or a character in languages without spaces.
+
+    ``start_s`` and ``end_s`` are seconds from the start of the *chunk*.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Everything aligned so far in one chunk. A snapshot: it replaces, it never adds."""
+
+    segments: tuple[Segment, ...]
+    audio_duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedAudio:
+    """An ``audio`` event of the timestamp endpoint.
+
+    ``audio`` may be empty (a trailing, alignment-only event). It must not be attributed to
+    ``chunk_seq``: an event can carry the next chunk's audio under the previous number.
+    ``alignment`` None means nothing new, and erases nothing.
+    """
+
+    audio: bytes
+    chunk_seq: int
+    chunk_audio_offset_s: float
+    content: str
+    alignment: Alignment | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of an utterance. Only ``reason == "stop"`` is success."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An ``error`` event: the request failed before, or instead of, synthesis."""
+
+    message: str
+    max_concurrency: int | None = None
+
+
+ServerEvent: TypeAlias = bytes | TimedAudio | Finish | Failure
+"""Plain audio is its ``bytes``: the hot path pays for no object around them."""
+
+SUCCESS: Final = "stop"
+"""The one ``finish`` reason that means all text was spoken."""
+
+_PREFIX_BYTES: Final = 16
+"""How much of an unreadable message its error shows, in bytes: enough to recognise HTML or JSON."""
+
+
+def encode(event: str, **fields: object) -> bytes:
+    """Write one message. Raises ProtocolError for a value MessagePack cannot hold."""
+    try:
+        message: bytes = msgpack.packb({"event": event, **fields})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProtocolError(f"{event} cannot be written as MessagePack: {error}") from error
+    return message
+
+
+FLUSH: Final = encode("flush")
+STOP: Final = encode("stop")
+
+
+def encode_start(request: Mapping[str, object]) -> bytes:
+    """Write ``start``; ``request`` has the fields of the HTTP request, ``text`` may be empty."""
+    return encode("start", request=dict(request))
+
+
+def decode(message: bytes | memoryview) -> ServerEvent | None:
+    """Read one message of the service; None for an event this version does not know.
+
+    Unknown events and fields are ignored because the service asks clients to (asyncapi.yml,
+    sendAudio). Malformed *optional* metadata of an audio event is dropped and the audio kept: a
+    listener should not lose speech to a bad timestamp. A ``finish`` without a readable reason is
+    a Finish whose reason says so, hence never success.
+
+    Args:
+        message: One whole binary message; may be a view that dies after the call.
+
+    Raises:
+        MessageTooLarge: Over MAX_MESSAGE_BYTES.
+        ProtocolError: Not one MessagePack map with a text ``event``, too many or too deeply
+            nested values, an extension type, trailing bytes, or ``audio`` without binary audio.
+    """
+    fields = unpack(message)
+    event = fields.get("event")
+    if event == "audio":
+        audio = fields.get("audio")
+        if type(audio) is not bytes:
+            _malformed("audio.audio", "binary", audio)
+        # Only the timestamp endpoint counts chunks; `time` alone does not make it timed.
+        return _timed(audio, fields) if "chunk_seq" in fields else audio
+    check_depth(fields)
+    if event == "finish":
+        return Finish(_reason(fields.get("reason")), plain_text(fields.get("message")))
+    if event == "error":
+        limit = fields.get("max_concurrency")
+        return Failure(
+            plain_text(fields.get("error")) or "the service gave no reason",
+            limit if type(limit) is int and limit > 0 else None,
+        )
+    if type(event) is not str:
+        _malformed("event", "text", event)
+    return None
+
+
+def unpack(message: bytes | memoryview) -> dict[str, Any]:
+    """Read one MessagePack map within our limits. Raises ProtocolError, MessageTooLarge."""
+    size = len(message)
+    if size > SMALL_MESSAGE_BYTES:
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLarge(f"message of {size} bytes, at most {MAX_MESSAGE_BYTES} allowed")
+        # Small messages cannot grow to much; large ones must be large because of their audio.
+        check_shape(message)
+    try:
+        fields = msgpack.unpackb(
+            message,
+            use_list=False,
+            max_bin_len=MAX_MESSAGE_BYTES,
+            max_str_len=MAX_STRING_BYTES,
+            max_array_len=MAX_ALIGNMENT_SEGMENTS,
+            max_map_len=MAX_MAP_KEYS,
+            max_ext_len=0,
+            ext_hook=_no_extensions,
+        )
+    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        raise ProtocolError(_unreadable(message, error)) from error
+    if type(fields) is not dict:
+        raise ProtocolError(f"expected a map with an event, got {type(fields).__name__}")
+    return fields
+
+
+def plain_text(value: object) -> str:
+    """Return what a service says as safe, capped text; empty if it is not text.
+
+    Control, bidirectional and other invisible characters become spaces, so that a hostile
+    sentence cannot drive a terminal or reorder a log line.
+    """
+    if not isinstance(value, str):
+        return ""
+    capped = value[:MAX_ERROR_TEXT_CHARS]
+    return "".join(char if char.isprintable() else " " for char in capped).strip()
+
+
+def _no_extensions(code: int, _data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} is not part of the protocol")
+
+
+def _unreadable(message: bytes | memoryview, error: Exception) -> str:
+    start = bytes(message[:_PREFIX_BYTES]).hex(" ")
+    reason = plain_text(str(error)) or type(error).__name__
+    return f"not one MessagePack map ({reason}): {len(message)} bytes, starting {start}"
+
+
+def _malformed(where: str, expected: str, value: object) -> NoReturn:
+    raise ProtocolError(f"{where}: expected {expected}, got {type(value).__name__}")
+
+
+def _reason(value: object) -> str:
+    if value is None:
+        return "no reason given"
+    return plain_text(value) or f"unreadable reason of type {type(value).__name__}"
+
+
+def _timed(audio: bytes, fields: Mapping[str, Any]) -> TimedAudio:
+    sequence = fields["chunk_seq"]
+    offset = _seconds(fields.get("chunk_audio_offset_sec"))
+    content = fields.get("content")
+    usable = type(sequence) is int and sequence >= 0 and offset is not None
+    return TimedAudio(
+        audio,
+        sequence if usable else 0,
+        offset if usable and offset is not None else 0.0,
+        content if type(content) is str else "",
+        _alignment(fields.get("alignment")) if usable else None,
+    )
+
+
+def _alignment(value: object) -> Alignment | None:
+    """Return the snapshot, or None if any part of it is not what the documents say."""
+    if type(value) is not dict:
+        return None
+    duration, rows = _seconds(value.get("audio_duration")), value.get("segments")
+    if duration is None or type(rows) is not tuple:
+        return None
+    segments = []
+    for row in rows:
+        if type(row) is not dict or type(row.get("text")) is not str:
+            return None
+        start, end = _seconds(row.get("start")), _seconds(row.get("end"))
+        if start is None or end is None or end < start:
+            return None
+        segments.append(Segment(row["text"], start, end))
+    return Alignment(tuple(segments), duration)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a number of seconds, or None unless it is finite and not negative."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            return None
+        if isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None

@@ -1,0 +1,93 @@
+"""One utterance's rules, from the client's side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgpack
+
+from fishlive.wire.events import FLUSH, STOP, Failure, Finish, ServerEvent, decode, encode_start
+from fishlive.wire.machine import NEXT, State, Step, advance
+
+_AUDIO_LOOPS: Final = frozenset(s for s in State if NEXT[s].get(Step.AUDIO) is s)
+"""States that audio does not change: there the hot path asks one flag instead of the table."""
+
+_PACKER_BYTES: Final = 1024
+"""First size of the write buffer, in bytes: a frame of 5 to 10 tokens is under 100."""
+
+
+class LiveProtocol:
+    """The rules of one utterance. Does no I/O, keeps no clock, starts no task.
+
+    Each ``send_*`` returns the one binary message to put on the socket, and moves the state only
+    when it returns. :meth:`receive` takes what comes back.
+
+    Attributes:
+        state: Where the utterance stands.
+        stop_sent: Whether all text was handed over.
+        unknown: Events of names this version does not know.
+        late: Events after the end; ignored.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.OPENED
+        self.stop_sent = False
+        self.unknown = 0
+        self.late = 0
+        self._audio_loops = False
+        # A packer of our own: packb builds one, with a buffer of 256 KiB, for each message.
+        self._pack = msgpack.Packer(buf_size=_PACKER_BYTES).pack
+
+    def send_start(self, request: Mapping[str, object]) -> bytes:
+        """Open the utterance. Raises UsageError unless it is the first step."""
+        after = advance(self.state, Step.START)
+        message = encode_start(request)
+        self._enter(after)
+        return message
+
+    def send_text(self, text: str) -> bytes:
+        """Add text, verbatim: no space is added. Raises UsageError outside start and stop."""
+        if self.state is not State.SPEAKING:
+            advance(self.state, Step.TEXT)
+        message: bytes = self._pack({"event": "text", "text": text})
+        return message
+
+    def send_flush(self) -> bytes:
+        """Ask for audio of what is there, although the service would rather wait for more."""
+        self._enter(advance(self.state, Step.FLUSH))
+        return FLUSH
+
+    def send_stop(self) -> bytes:
+        """Promise that no more text follows. Audio may, until ``finish``."""
+        self._enter(advance(self.state, Step.STOP))
+        self.stop_sent = True
+        return STOP
+
+    def receive(self, message: bytes | memoryview) -> ServerEvent | None:
+        """Take one message of the service; None if there is nothing to do about it.
+
+        Events after the end are counted and ignored: the utterance is over, whatever follows.
+
+        Raises:
+            ProtocolError: The message is malformed, or not allowed now.
+        """
+        event = decode(message)
+        if event.__class__ is bytes and self._audio_loops:
+            return event
+        if event is None:
+            self.unknown += 1
+        elif self.state is State.FINISHED:
+            self.late += 1
+            return None
+        elif isinstance(event, Finish):
+            self._enter(advance(self.state, Step.FINISH))
+        elif isinstance(event, Failure):
+            self._enter(advance(self.state, Step.ERROR))
+        else:
+            self._enter(advance(self.state, Step.AUDIO))
+        return event
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._audio_loops = state in _AUDIO_LOOPS
