@@ -284,9 +284,7 @@ class ConcurrencyLimitError(RateLimitError):
         max_concurrency: How many may run, if the service said so.
     """
 
-    def __init__(
-        self, message: str, *, max_concurrency: int | None = None, **facts: Any
-    ) -> None:
+    def __init__(self, message: str, *, max_concurrency: int | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.max_concurrency = max_concurrency
 

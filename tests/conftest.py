@@ -12,6 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fishlive",
+    deadline=None,  # no test asserts a duration
+    derandomize=True,  # nor needs luck: the same examples in every run
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("fishlive")
 
 QUIET_TICKS = 50
 """Loop turns a finished test may need until cancelled tasks and closed transports are gone."""

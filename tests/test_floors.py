@@ -11,7 +11,7 @@ import fishlive
 
 SOURCE = Path(fishlive.__file__).parent
 FLOORS = {
-    "errors": 0, "limits": 0,
+    "errors": 0, "limits": 0, "secret": 0,
     "models": 1, "faults": 1,
     "wire": 2, "text": 2, "flow": 2, "audio": 2,
     "transport": 3,

@@ -37,6 +37,7 @@ class BufferStats(NamedTuple):
     text_pauses: int
     socket_pauses: int
     reader_waits: int
+    dropped_bytes: int
 
 
 _NEVER: Final = 1 << 62
@@ -57,17 +58,32 @@ class AudioBuffer:
         low: Text flows again at or below this.
         hard: The socket stops above this.
         on_level: Called at each change of :attr:`level`, from within ``put``, ``get`` or
-            ``clear``. Must not raise.
+            ``discard``. Must not raise.
 
     Raises:
         ConfigError: Unless ``0 <= low <= high <= hard``.
     """
 
     __slots__ = (
-        "_charged", "_chunks", "_ended", "_error", "_fall_at", "_marks", "_on_level",
-        "_peak", "_read_bytes", "_read_chunks", "_reader", "_rise_above", "_socket_pauses",
-        "_text_pauses", "_waits", "level",
-    )  # fmt: skip
+        "_charged",
+        "_chunks",
+        "_dropped_bytes",
+        "_dropped_chunks",
+        "_ended",
+        "_error",
+        "_fall_at",
+        "_marks",
+        "_on_level",
+        "_peak",
+        "_read_bytes",
+        "_read_chunks",
+        "_reader",
+        "_rise_above",
+        "_socket_pauses",
+        "_text_pauses",
+        "_waits",
+        "level",
+    )
 
     def __init__(
         self,
@@ -85,6 +101,7 @@ class AudioBuffer:
         self._reader: asyncio.Future[None] | None = None
         self._peak = self._read_bytes = self._read_chunks = 0
         self._text_pauses = self._socket_pauses = self._waits = 0
+        self._dropped_bytes = self._dropped_chunks = 0
         self.level = Level.FREE
         self.set_marks(high=high, low=low, hard=hard)
 
@@ -121,8 +138,8 @@ class AudioBuffer:
 
     @property
     def received_bytes(self) -> int:
-        """Payload put so far, in bytes, without what was cleared."""
-        return self._read_bytes + self.queued_bytes
+        """Payload put so far, in bytes."""
+        return self._read_bytes + self.queued_bytes + self._dropped_bytes
 
     @property
     def read_bytes(self) -> int:
@@ -133,13 +150,14 @@ class AudioBuffer:
         """Return what the buffer has seen so far."""
         return BufferStats(
             self.received_bytes,
-            self._read_chunks + len(self._chunks),
+            self._read_chunks + len(self._chunks) + self._dropped_chunks,
             self._read_bytes,
             self._read_chunks,
             max(self._peak, self._charged),
             self._text_pauses,
             self._socket_pauses,
             self._waits,
+            self._dropped_bytes,
         )
 
     def put(self, chunk: bytes) -> None:
@@ -193,14 +211,20 @@ class AudioBuffer:
         self._error = error
         self._wake()
 
-    def clear(self) -> int:
-        """Forget what is queued, and any error not raised yet; return the bytes forgotten."""
+    def discard(self, error: BaseException | None = None) -> int:
+        """Forget what is queued and end, now; return the bytes forgotten.
+
+        Unlike :meth:`end` this replaces an end that was not read yet.
+        """
         forgotten = self.queued_bytes
+        self._dropped_bytes += forgotten
+        self._dropped_chunks += len(self._chunks)
         self._peak = max(self._peak, self._charged)
         self._chunks.clear()
         self._charged = 0
-        self._error = None
+        self._ended, self._error = True, error
         self._settle()
+        self._wake()
         return forgotten
 
     async def _arrival(self) -> None:

@@ -39,6 +39,11 @@ class LiveProtocol:
         # A packer of our own: packb builds one, with a buffer of 256 KiB, for each message.
         self._pack = msgpack.Packer(buf_size=_PACKER_BYTES).pack
 
+    @property
+    def unsaid(self) -> bool:
+        """Whether nothing was said yet, by either side."""
+        return self.state is State.OPENED
+
     def send_start(self, request: Mapping[str, object]) -> bytes:
         """Open the utterance. Raises UsageError unless it is the first step."""
         after = advance(self.state, Step.START)

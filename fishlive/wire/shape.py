@@ -23,7 +23,8 @@ ten times more than a chunk of 300 characters can have."""
 MAX_DEPTH: Final = 8
 """Levels of nesting. The deepest documented event has four (event, alignment, segments, row)."""
 
-# Header length, width of the length field, for each format byte that carries a length.
+# What follows each format byte: the width of a length, a fixed payload, or the width of a count
+# and the values for each (MessagePack specification, formats).
 _SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _SCALARS: Final = {
     0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8,
@@ -87,7 +88,7 @@ def _length(message: bytes | memoryview, at: int, width: int) -> int:
 
 def check_depth(value: object, level: int = 0) -> None:
     """Raise ProtocolError if a decoded value nests deeper than MAX_DEPTH."""
-    if level > MAX_DEPTH:
+    if level >= MAX_DEPTH:
         raise ProtocolError(f"values nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         for item in value.values():

@@ -1,0 +1,1 @@
+"""What the bytes are: samples, their borders and their loudness."""
