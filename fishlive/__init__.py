@@ -1,1 +1,36 @@
-"""fishlive: an LLM's tokens in, speech out while it is still talking."""
+"""fishlive: an LLM's tokens in, speech out while it is still talking.
+
+async with fishlive.Session() as fish, fish.live(voice=VOICE) as live:
+    async for chunk in live.speak(llm_tokens()):
+        player.write(chunk)
+"""
+
+from fishlive import errors
+from fishlive.errors import (
+    ConfigError,
+    ConnectError,
+    FishLiveError,
+    UtteranceInterrupted,
+)
+from fishlive.live.channel import LiveTTS
+from fishlive.live.stats import Interruption, Outcome, UtteranceStats
+from fishlive.live.utterance import Utterance
+from fishlive.live.words import Word
+from fishlive.session import Session
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "ConnectError",
+    "FishLiveError",
+    "Interruption",
+    "LiveTTS",
+    "Outcome",
+    "Session",
+    "Utterance",
+    "UtteranceInterrupted",
+    "UtteranceStats",
+    "Word",
+    "errors",
+]

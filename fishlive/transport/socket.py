@@ -73,25 +73,25 @@ class Socket(Protocol):
 
     Attributes:
         receiver: Whom it reports to; may be replaced between two messages.
-        handshake: What connecting cost.
-        closed: Whether it is dead: closed by either side, lost or aborted.
-        writable: False while its write buffer is over the limit.
-        ignored: Text messages received, which the protocol says to ignore.
     """
 
     receiver: Receiver
 
     @property
-    def handshake(self) -> Handshake: ...
+    def handshake(self) -> Handshake:
+        """What connecting cost, and the headers of the 101."""
 
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether it is dead: closed by either side, lost or aborted."""
 
     @property
-    def writable(self) -> bool: ...
+    def writable(self) -> bool:
+        """False while its write buffer is over the limit; :meth:`Receiver.on_writable` tells."""
 
     @property
-    def ignored(self) -> int: ...
+    def ignored(self) -> int:
+        """Text messages received, which the protocol says to ignore."""
 
     def send(self, message: bytes) -> None:
         """Queue one binary message, in order; never waits. Dropped when closed.
@@ -116,8 +116,9 @@ class Socket(Protocol):
         """Cut the connection now; the receiver hears nothing more. Idempotent, never raises."""
 
     async def aclose(self) -> None:
-        """Say goodbye (code 1000), wait CLOSE_TIMEOUT_S for the answer, cut. Never raises but
-        for cancellation, which cuts at once. The receiver hears nothing more.
+        """Say goodbye (code 1000), wait CLOSE_TIMEOUT_S for the answer, cut.
+
+        Cancelling cuts at once; nothing else is raised. The receiver hears nothing more.
         """
 
 
@@ -127,7 +128,11 @@ class Connect(Protocol):
     async def __call__(self, target: Target, receiver: Receiver) -> Socket:
         """Open a WebSocket. Cancelling leaves no file descriptor behind.
 
+        What came together with the 101 reaches the receiver before this returns, so the socket
+        may be closed already.
+
         Raises:
+            ConfigError: The URL or a header cannot be sent as it is.
             ConnectError: No connection (its subclasses say where it failed).
             APIStatusError: The service refused the upgrade; its subclass says why.
         """

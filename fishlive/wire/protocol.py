@@ -28,6 +28,7 @@ class LiveProtocol:
         stop_sent: Whether all text was handed over.
         unknown: Events of names this version does not know.
         late: Events after the end; ignored.
+        audio_loops: Whether audio is allowed now and changes nothing.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class LiveProtocol:
         self.stop_sent = False
         self.unknown = 0
         self.late = 0
-        self._audio_loops = False
+        self.audio_loops = False
         # A packer of our own: packb builds one, with a buffer of 256 KiB, for each message.
         self._pack = msgpack.Packer(buf_size=_PACKER_BYTES).pack
 
@@ -77,9 +78,13 @@ class LiveProtocol:
         Raises:
             ProtocolError: The message is malformed, or not allowed now.
         """
-        event = decode(message)
-        if event.__class__ is bytes and self._audio_loops:
-            return event
+        return self.take(decode(message))
+
+    def take(self, event: ServerEvent | None) -> ServerEvent | None:
+        """Take one decoded event; as :meth:`receive`.
+
+        Plain audio while :attr:`audio_loops` need not come here: it changes nothing.
+        """
         if event is None:
             self.unknown += 1
         elif self.state is State.FINISHED:
@@ -95,4 +100,4 @@ class LiveProtocol:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        self._audio_loops = state in _AUDIO_LOOPS
+        self.audio_loops = state in _AUDIO_LOOPS

@@ -7,10 +7,11 @@ value. So the values of a large message are counted before it is read.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, cast
 
 from fishlive.errors import ProtocolError
-from fishlive.limits import KIB
+from fishlive.limits import KIB, MAX_MAP_KEYS, MAX_STRING_BYTES
 
 SMALL_MESSAGE_BYTES: Final = 64 * KIB
 """Messages up to this size are read at once: at worst 72 times their size in objects (measured
@@ -31,6 +32,10 @@ _SCALARS: Final = {
     0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8,
 }  # fmt: skip
 _CONTAINERS: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+
+_PLAIN: Final = frozenset({bytes, int, float, bool, type(None)})
+"""What else a value may be. An extension type is none of them."""
 
 
 def check_shape(message: bytes | memoryview) -> None:
@@ -86,15 +91,28 @@ def _length(message: bytes | memoryview, at: int, width: int) -> int:
     return int.from_bytes(field, "big")
 
 
-def check_depth(value: object, level: int = 0) -> None:
-    """Raise ProtocolError if a decoded value nests deeper than MAX_DEPTH."""
+def check_values(value: object, level: int = 0) -> None:
+    """Raise ProtocolError for what a decoded map or list may not hold.
+
+    That is nesting deeper than MAX_DEPTH, more than MAX_MAP_KEYS keys, keys that are no text, a
+    string over MAX_STRING_BYTES characters, and extension types, timestamps included.
+    """
     if level >= MAX_DEPTH:
         raise ProtocolError(f"values nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        for item in value.values():
-            if isinstance(item, (dict, tuple)):
-                check_depth(item, level + 1)
-    elif isinstance(value, tuple):
-        for item in value:
-            if isinstance(item, (dict, tuple)):
-                check_depth(item, level + 1)
+        if len(value) > MAX_MAP_KEYS:
+            raise ProtocolError(f"a map of {len(value)} keys, at most {MAX_MAP_KEYS} allowed")
+        if not all(isinstance(key, str) for key in value):
+            raise ProtocolError("a map with a key that is no text")
+        items: Iterable[object] = value.values()
+    else:
+        items = cast("list[object]", value)
+    for item in items:
+        kind = item.__class__
+        if kind is dict or kind is list:
+            check_values(item, level + 1)
+        elif kind is str:
+            if len(cast("str", item)) > MAX_STRING_BYTES:
+                raise ProtocolError(f"a text over {MAX_STRING_BYTES} characters")
+        elif kind not in _PLAIN:
+            raise ProtocolError(f"a value of type {kind.__name__} is not part of the protocol")

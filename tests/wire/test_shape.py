@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishlive.errors import ProtocolError
-from fishlive.wire.shape import MAX_DEPTH, MAX_VALUES, check_depth, check_shape
+from fishlive.limits import MAX_MAP_KEYS, MAX_STRING_BYTES
+from fishlive.wire.shape import MAX_DEPTH, MAX_VALUES, check_shape, check_values
 
 _SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats()
 _VALUES = st.recursive(
@@ -72,7 +73,24 @@ def test_depth_is_exact() -> None:
     """A value at the limit passes, one level more does not."""
     value: Any = 1
     for _ in range(MAX_DEPTH // 2):
-        value = {"a": (value,)}
-    check_depth(value)
+        value = {"a": [value]}
+    check_values(value)
     with pytest.raises(ProtocolError, match="nested"):
-        check_depth((value,))
+        check_values([value])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [msgpack.ExtType(5, b"")],
+        {"a": [{"b": msgpack.Timestamp(1)}]},
+        {"a": "x" * (MAX_STRING_BYTES + 1)},
+        {str(number): 0 for number in range(MAX_MAP_KEYS + 1)},
+        {b"a": 1},
+    ],
+    ids=["extension", "timestamp", "long text", "many keys", "key of bytes"],
+)
+def test_what_no_event_holds_is_refused(value: object) -> None:
+    """Extension types, endless strings and maps, and keys that are no text are refused."""
+    with pytest.raises(ProtocolError):
+        check_values(value)

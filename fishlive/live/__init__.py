@@ -1,0 +1,1 @@
+"""The live channel: text in, audio out, one utterance at a time."""

@@ -1,0 +1,205 @@
+"""The channel's connection: one socket at a time, and its replacement.
+
+Everything that decides *which* socket an utterance gets belongs here. Today that is one idle
+socket and one that is being opened. Standby sockets, retry of a refused connection and a slot
+from the account's governor will be further answers to the same two questions, ``request`` and
+``release``; utterances will not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from fishlive.errors import ConnectError, FishLiveError
+from fishlive.transport.socket import Connect, Receiver, Socket, Target
+
+
+class Caller(Receiver, Protocol):
+    """An utterance that waits for a socket, and then listens to it."""
+
+    def attach(self, socket: Socket, *, reused: bool) -> None:
+        """Take the socket; called at most once for each request, maybe within it."""
+
+    def refuse(self, error: FishLiveError) -> None:
+        """Learn that there is no socket; called instead of :meth:`attach`."""
+
+
+class Line:
+    """Keeps a socket ready. Owns the task that opens the next one.
+
+    Args:
+        connect: The transport's way in.
+        target: Where to connect.
+    """
+
+    def __init__(self, connect: Connect, target: Target) -> None:
+        self._connect = connect
+        self._target = target
+        self._idle: Socket | None = None
+        self._idle_was_used = False
+        self._lent: Socket | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._caller: Caller | None = None
+        self._error: FishLiveError | None = None
+        self._ready = asyncio.Event()
+        self._starting = False
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self.stray = 0
+        """Messages that came while no utterance was on the line."""
+
+    def warm(self, *, keep_error: bool = False) -> None:
+        """Open a socket in the background unless one is there, or on its way.
+
+        Args:
+            keep_error: Whether the next use should learn of a failure. Else it tries again.
+        """
+        if self._closed or self._starting or self._opening or self._idle or self._lent:
+            return
+        # Allocating may run a finaliser, and that may come back here.
+        self._starting = True
+        self._ready.clear()
+        self._error = None
+        self._opening = self._loop.create_task(self._open(keep_error), name="fishlive connect")
+        self._starting = False
+
+    async def ready(self) -> None:
+        """Wait for the socket that is being opened. Cancelling does not stop the opening.
+
+        Raises:
+            ConnectError: It could not be opened; told once.
+            APIStatusError: The service refused; told once.
+        """
+        if self._error is None:
+            self.warm(keep_error=True)
+        await self._ready.wait()
+        if self._error is not None:
+            raise self._take_error()
+
+    def request(self, caller: Caller) -> None:
+        """Give ``caller`` a socket: at once if one is idle, else when it is open."""
+        if self._error is not None:
+            caller.refuse(self._take_error())
+            return
+        socket, reused = self._idle, self._idle_was_used
+        self._idle = None
+        if socket is not None and not socket.closed:
+            self._lend(socket, caller, reused=reused)
+            return
+        self._caller = caller
+        self.warm()
+
+    def cancel(self, caller: Caller) -> None:
+        """Forget a request that was not answered yet. The opening goes on, for the next one."""
+        if self._caller is caller:
+            self._caller = None
+
+    def release(self, socket: Socket) -> None:
+        """Take back a socket whose utterance finished.
+
+        The service may close it now (asyncapi.yml) or take another ``start`` on it (live with
+        timestamps, 2026-09): it is kept while it lives, and replaced when it does not.
+        """
+        self._lent = None
+        if self._closed:
+            socket.abort()
+        elif socket.closed:
+            self.warm()
+        else:
+            self._hold(socket, used=True)
+
+    def discard(self, socket: Socket) -> None:
+        """Cut a socket whose utterance ended in any other way, and open the next."""
+        socket.abort()
+        if self._lent is socket:
+            self._lent = None
+        self.warm()
+
+    async def aclose(self) -> None:
+        """Close what is there, stop what is being opened. Idempotent; waits CLOSE_TIMEOUT_S.
+
+        Cancelling cuts the socket at once.
+        """
+        self._closed = True
+        self._ready.set()
+        self._error = None
+        socket, self._idle = self._idle, None
+        opening, self._opening = self._opening, None
+        try:
+            if opening is not None:
+                opening.cancel()
+                await asyncio.wait([opening])
+            if socket is not None:
+                await socket.aclose()
+        finally:
+            if socket is not None:
+                socket.abort()
+
+    def on_message(self, message: bytes | memoryview) -> None:
+        """Count what comes after the end of an utterance; nobody is interested."""
+        self.stray += 1
+
+    def on_closed(self, error: FishLiveError) -> None:
+        """Replace an idle socket that served before.
+
+        An unused one is replaced by the next use, so that a service which closes every
+        connection is not called again and again.
+        """
+        used, self._idle = self._idle_was_used, None
+        self._ready.clear()
+        if used:
+            self.warm()
+
+    def on_writable(self) -> None:
+        """Nothing waits to be written."""
+
+    async def _open(self, keep_error: bool) -> None:  # noqa: FBT001  # one caller, above
+        try:
+            socket = await self._connect(self._target, self)
+        except FishLiveError as error:
+            self._failed(error, keep_error=keep_error)
+        except Exception as cause:  # noqa: BLE001  # a custom transport may raise anything
+            failure = ConnectError(f"the transport failed: {type(cause).__name__}")
+            failure.__cause__ = cause
+            self._failed(failure, keep_error=keep_error)
+        else:
+            self._opened(socket)
+
+    def _opened(self, socket: Socket) -> None:
+        self._opening = None
+        caller, self._caller = self._caller, None
+        if self._closed:
+            socket.abort()
+        elif caller is not None:
+            self._lend(socket, caller, reused=False)
+        elif not socket.closed:
+            self._hold(socket, used=False)
+        else:
+            self._ready.set()  # it came and went; the next use opens another
+
+    def _failed(self, error: FishLiveError, *, keep_error: bool) -> None:
+        self._opening = None
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.refuse(error)
+        elif keep_error:
+            self._error = error
+        self._ready.set()
+
+    def _lend(self, socket: Socket, caller: Caller, *, reused: bool) -> None:
+        self._lent = socket
+        self._ready.set()
+        socket.receiver = caller
+        caller.attach(socket, reused=reused)
+
+    def _hold(self, socket: Socket, *, used: bool) -> None:
+        socket.receiver = self
+        self._idle, self._idle_was_used = socket, used
+        self._ready.set()
+
+    def _take_error(self) -> FishLiveError:
+        error, self._error = self._error, None
+        self._ready.clear()
+        assert error is not None  # noqa: S101  # both callers have looked
+        return error

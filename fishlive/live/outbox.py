@@ -1,0 +1,103 @@
+"""Text on its way to the socket: kept in order and joined."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from fishlive.errors import InvalidTextError
+from fishlive.limits import MAX_TEXT_EVENT_CHARS, TEXT_QUEUE_BYTES
+
+
+class Order(enum.Enum):
+    """What is not text."""
+
+    FLUSH = "flush"
+    STOP = "stop"
+
+
+Item: TypeAlias = str | Order
+
+
+class Outbox:
+    """A queue of text and orders. Whoever fills it looks at how much waits.
+
+    Attributes:
+        items: What waits.
+        queued_bytes: UTF-8 bytes of text that wait.
+        added_bytes: UTF-8 bytes of text that ever were added.
+    """
+
+    __slots__ = ("added_bytes", "items", "queued_bytes")
+
+    def __init__(self) -> None:
+        self.items: deque[Item] = deque()
+        self.queued_bytes = self.added_bytes = 0
+
+    def put_text(self, text: str) -> bool:
+        """Add text; return whether there is room for more.
+
+        Raises InvalidTextError if UTF-8 cannot hold it (a lone surrogate).
+        """
+        size = len(text) if text.isascii() else utf8_bytes(text)
+        self.queued_bytes = queued = self.queued_bytes + size
+        self.added_bytes += size
+        if len(text) <= MAX_TEXT_EVENT_CHARS:
+            self.items.append(text)
+        else:
+            cuts = range(0, len(text), MAX_TEXT_EVENT_CHARS)
+            self.items.extend(text[at : at + MAX_TEXT_EVENT_CHARS] for at in cuts)
+        return queued < TEXT_QUEUE_BYTES
+
+    def put(self, order: Order) -> None:
+        """Add a flush or the stop, behind the text that waits."""
+        self.items.append(order)
+
+    def take(self) -> Item:
+        """Return the next order, or as much text as stands before it and fits one event."""
+        items = self.items
+        first = items.popleft()
+        if not items:  # the usual case: one token
+            if first.__class__ is str:
+                self.queued_bytes = 0
+            return first
+        if first.__class__ is not str:
+            return first
+        if items[0].__class__ is str:
+            first = "".join(self._more(first))
+        self.queued_bytes -= utf8_bytes(first)
+        return first
+
+    def put_back(self, text: str) -> None:
+        """Return the end of what was taken, to be taken next."""
+        self.queued_bytes += utf8_bytes(text)
+        self.items.appendleft(text)
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        self.items.clear()
+        self.added_bytes -= self.queued_bytes
+        self.queued_bytes = 0
+
+    def _more(self, first: str) -> Iterator[str]:
+        yield first
+        size, items = len(first), self.items
+        while items:
+            piece = items[0]
+            if isinstance(piece, Order) or size + len(piece) > MAX_TEXT_EVENT_CHARS:
+                return
+            size += len(piece)
+            items.popleft()
+            yield piece
+
+
+def utf8_bytes(text: str) -> int:
+    """Return the length of text in UTF-8. Raises InvalidTextError for a lone surrogate."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidTextError("text with half a surrogate pair is no Unicode") from error

@@ -1,0 +1,90 @@
+"""What an utterance tells about itself."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+class Outcome(str, enum.Enum):
+    """How an utterance stands, or ended. Compares equal to its own value, a str."""
+
+    RUNNING = "running"  # not over yet
+    FINISHED = "finished"  # all text was spoken, all audio was read
+    INTERRUPTED = "interrupted"  # we stopped it
+    FAILED = "failed"  # see the utterance's error
+    ABANDONED = "abandoned"  # its text had ended, nobody read its audio
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceStats:
+    """One utterance in numbers. Seconds are floats; None where there is nothing to measure yet.
+
+    Attributes:
+        connect_s: What opening its socket cost, whenever that was.
+        socket_reused: Whether the socket had served an utterance before.
+        first_text_s: From the beginning of the utterance to the first speakable text sent.
+        first_audio_s: From the first speakable text sent to the first audio received.
+        leading_silence_s: Silence the audio begins with (PCM only).
+        audio_s: Audio received: exact for PCM and WAV, else from the bitrate.
+        wall_s: From the beginning to the end, or to now.
+        messages: Audio messages received.
+        audio_bytes: Audio received.
+        text_utf8_bytes: Text sent, as the service bills it.
+        peak_buffer_bytes: Most that waited for the listener, with the overhead of chunks.
+        text_wait_s: How long text had to wait for the socket, the buffer or the credit.
+        pauses: How often the socket was paused.
+        outcome: How it stands or ended.
+    """
+
+    connect_s: float | None
+    socket_reused: bool
+    first_text_s: float | None
+    first_audio_s: float | None
+    leading_silence_s: float | None
+    audio_s: float
+    wall_s: float
+    messages: int
+    audio_bytes: int
+    text_utf8_bytes: int
+    peak_buffer_bytes: int
+    text_wait_s: float
+    pauses: int
+    outcome: Outcome
+
+
+Basis = Literal["marked", "consumed", "unknown"]
+
+CONFIDENCE: Final[dict[Basis, float]] = {"marked": 1.0, "consumed": 0.5, "unknown": 0.0}
+"""How far ``played_s`` can be trusted, 0 to 1. Marks are the caller's own measurement; what was
+read may still wait in a player (half a guess); without either nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What was heard of an utterance when it was interrupted.
+
+    Attributes:
+        heard_text: Text that was heard; None while this version cannot tell.
+        unheard_text: Text that was not; None while this version cannot tell.
+        played_s: Seconds of audio heard, by ``basis``.
+        basis: ``marked`` (the caller said), ``consumed`` (what was read) or ``unknown``.
+        confidence: How far ``played_s`` can be trusted, 0 to 1.
+        read_bytes: Audio handed to the caller.
+        dropped_bytes: Audio received and thrown away unread.
+    """
+
+    heard_text: str | None
+    unheard_text: str | None
+    played_s: float
+    basis: Basis
+    confidence: float
+    read_bytes: int
+    dropped_bytes: int
+
+
+NOTHING_HEARD: Final = Interruption(None, None, 0.0, "unknown", CONFIDENCE["unknown"], 0, 0)
+"""The answer of an interruption with nothing to interrupt."""

@@ -1,0 +1,406 @@
+"""One utterance at work: text from the outbox to the socket, audio from the socket to the buffer.
+
+A Turn owns no task. It acts when it is called: by the socket, by whoever adds text, by the
+listener, by one timer. Its public face is :class:`fishlive.live.utterance.Utterance`.
+
+Deadlines on owed audio and retry before the first audio will act here too, through
+:meth:`Turn.fail` and :meth:`Turn._lost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fishlive.errors import (
+    ConcurrencyLimitError,
+    ConnectionLost,
+    FishLiveError,
+    InvalidRequestError,
+    ProtocolError,
+    StreamClosedError,
+    StreamInterrupted,
+    SynthesisError,
+    UsageError,
+    UtteranceInterrupted,
+)
+from fishlive.flow.buffer import AudioBuffer, Level
+from fishlive.flow.credit import Credit
+from fishlive.live.intake import Intake
+from fishlive.live.line import Line
+from fishlive.live.outbox import Order
+from fishlive.live.sender import Sender
+from fishlive.live.stats import CONFIDENCE, Basis, Interruption, Outcome, UtteranceStats
+from fishlive.models.tts import TTSRequest, audio_bytes_per_second
+from fishlive.text.flush import FlushPolicy
+from fishlive.transport.socket import Socket
+from fishlive.wire.events import SUCCESS, Failure, Finish, ServerEvent, TimedAudio, decode
+from fishlive.wire.protocol import LiveProtocol
+
+WAV_HEADER_BYTES: Final = 44
+"""What a WAV container adds once, in bytes."""
+
+_TRACE_HEADERS: Final = ("x-fish-trace-id", "x-generation-id")
+"""Where the service says what it calls a request (observed 2026-10; the second on compatible
+endpoints)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an utterance is to be.
+
+    Attributes:
+        request: The fields of ``start``.
+        sentence_flush: Whether sentences are flushed for the caller.
+        credit_s: Seconds of audio allowed ahead of the listener; None for no limit.
+    """
+
+    request: TTSRequest
+    sentence_flush: bool
+    credit_s: float | None
+
+
+class Turn:
+    """One utterance, from its first text to its last chunk.
+
+    Args:
+        line: Where its socket comes from, and goes.
+        plan: What it is to be.
+        on_stop: Called once when it stops before its end: to stop its text source.
+    """
+
+    def __init__(self, line: Line, plan: Plan, on_stop: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.error: BaseException | None = None
+        self.iterated = False
+        self.text_ended = False
+        self._line = line
+        self._plan = plan
+        self._on_stop = on_stop
+        self._began_s = self.loop.time()
+        self._ended_s: float | None = None
+        self._outcome = Outcome.RUNNING
+        self._complete = False
+        self._interruption: Interruption | None = None
+
+        self.buffer = AudioBuffer(on_level=self._on_level)
+        self._put = self.buffer.put
+        self.credit = Credit(self.buffer, audio_bytes_per_second(plan.request), plan.credit_s)
+        self.intake = Intake(plan.request, self.buffer, self.loop.time)
+
+        protocol = LiveProtocol()
+        self._protocol = protocol
+        self._sender = Sender(
+            protocol,
+            plan.request,
+            FlushPolicy() if plan.sentence_flush else None,
+            buffer=self.buffer,
+            credit=self.credit,
+        )
+        self._put_text = self._sender.outbox.put_text
+        self._waiting = self._sender.outbox.items
+        self._call_soon = self.loop.call_soon
+        # Whether somebody will pump before this turn of the loop is over.
+        self.pump_due = False
+        self._open = True  # whether text may be added
+
+        self._socket: Socket | None = None
+        self._requested = False
+        self._reused = False
+        self._connect_s: float | None = None
+        self._trace_id: str | None = None
+
+    # How it stands
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it stands, or ended."""
+        if self._outcome is Outcome.RUNNING and self._complete and self.buffer.drained:
+            return Outcome.FINISHED
+        return self._outcome
+
+    @property
+    def running(self) -> bool:
+        """Whether it may still be interrupted."""
+        return self.outcome is Outcome.RUNNING
+
+    def stats(self) -> UtteranceStats:
+        """Return its numbers so far."""
+        buffer, sender, intake = self.buffer.stats(), self._sender, self.intake
+        text_s, audio_s = sender.first_text_s, intake.first_audio_s
+        ended_s = self.loop.time() if self._ended_s is None else self._ended_s
+        request = self._plan.request
+        header_bytes = WAV_HEADER_BYTES if request.effective_format == "wav" else 0
+        payload_bytes = max(0, buffer.received_bytes - header_bytes)
+        return UtteranceStats(
+            connect_s=self._connect_s,
+            socket_reused=self._reused,
+            first_text_s=None if text_s is None else text_s - self._began_s,
+            first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
+            leading_silence_s=intake.leading_silence_s,
+            audio_s=payload_bytes / audio_bytes_per_second(request),
+            wall_s=ended_s - self._began_s,
+            messages=buffer.received_chunks + intake.merged,
+            audio_bytes=buffer.received_bytes,
+            text_utf8_bytes=sender.text_bytes,
+            peak_buffer_bytes=buffer.peak_bytes,
+            text_wait_s=sender.waited_s,
+            pauses=buffer.socket_pauses,
+            outcome=self.outcome,
+        )
+
+    # Text in
+
+    def add_text(self, text: str) -> bool:
+        """Queue text; return whether there is room for more.
+
+        Raises:
+            InvalidTextError: A lone surrogate.
+            UtteranceInterrupted, StreamClosedError, UsageError: It takes no more text.
+        """
+        if not self._open:
+            self._check_open()
+        if not text:
+            return True
+        if not self.pump_due:
+            self.pump_due = True
+            self._call_soon(self._pump)
+        if self._put_text(text):
+            return True
+        self._sender.room.clear()
+        return False
+
+    def add_flush(self) -> None:
+        """Queue a flush, dropped if no text came since the last one. Raises as add_text."""
+        self._check_open()
+        self._sender.outbox.put(Order.FLUSH)
+        self._wake()
+
+    def end_text(self) -> None:
+        """Queue the end of the text. Raises as add_text."""
+        self._check_open()
+        self.text_ended = True
+        self._open = False
+        if self._protocol.unsaid and not self._sender.outbox.queued_bytes:
+            self._finish()  # nothing was said, so there is nothing to ask the service for
+            return
+        self._sender.outbox.put(Order.STOP)
+        self._wake()
+
+    async def room(self) -> None:
+        """Wait until text has room, or until waiting is pointless. Cancelling is harmless."""
+        await self._sender.room.wait()
+
+    # Audio in: a Receiver
+
+    def on_message(self, message: bytes | memoryview) -> None:
+        """Queue audio; end at ``finish``; fail at anything that is not allowed."""
+        try:
+            event = decode(message)
+            if event.__class__ is bytes and self._protocol.audio_loops:
+                size = len(event)
+                intake = self.intake
+                if size and not (intake.special or size & intake.odd_mask):
+                    self._put(event)
+                else:
+                    self._sender.replay = None
+                    intake.take(event)
+                return
+            event = self._protocol.take(event)
+        except ProtocolError as error:
+            self.fail(error)
+            return
+        if event is not None:
+            self._on_event(event)
+
+    def on_closed(self, error: FishLiveError) -> None:
+        """Fail, unless nothing was asked yet or the socket's reuse was a wrong guess."""
+        socket, self._socket = self._socket, None
+        self._sender.detach()
+        if socket is not None:
+            self._line.discard(socket)
+        self._requested = False
+        if self._protocol.unsaid:
+            # It closed while we had nothing to say: the next text will ask for another.
+            self._wake()
+        elif self._sender.replay is not None:
+            self._request()
+        else:
+            self.fail(error)
+
+    def on_writable(self) -> None:
+        """Go on writing."""
+        self._wake()
+
+    # A Caller
+
+    def attach(self, socket: Socket, *, reused: bool) -> None:
+        """Speak over this socket."""
+        self._socket, self._reused = socket, reused
+        headers = socket.handshake.headers
+        self._connect_s = socket.handshake.connect_s
+        self._trace_id = next((headers[n] for n in _TRACE_HEADERS if n in headers), None)
+        if socket.closed:
+            self.on_closed(ConnectionLost("the connection was lost as soon as it was open"))
+            return
+        if self.buffer.level is Level.HARD:
+            socket.pause_reading()
+        self._sender.attach(socket, reused=reused)
+        self._sender.pump()
+
+    def refuse(self, error: FishLiveError) -> None:
+        """Fail: there is no connection."""
+        self._requested = False
+        self.fail(error)
+
+    # Endings
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error: what has arrived is read first. The first ending wins."""
+        if self._outcome is not Outcome.RUNNING or self._complete:
+            return
+        self.error = error
+        if isinstance(error, FishLiveError):
+            error.audio_bytes = self.buffer.received_bytes
+            error.trace_id = error.trace_id or self._trace_id
+        self.buffer.end(error)
+        self._stop(Outcome.FAILED)
+
+    def stop(
+        self, outcome: Outcome = Outcome.INTERRUPTED, error: BaseException | None = None
+    ) -> Interruption | None:
+        """End it now, throwing away what was not read; None if it is over already.
+
+        Args:
+            outcome: How it ends.
+            error: What a listener in the middle of it should see; None for a plain end.
+        """
+        if not self.running:
+            return self._interruption
+        read_bytes, played_s = self.buffer.read_bytes, self.credit.played_s
+        dropped_bytes = self.buffer.discard(error)
+        basis: Basis = "consumed" if self.credit.marked_s is None else "marked"
+        self._interruption = Interruption(
+            None, None, played_s, basis, CONFIDENCE[basis], read_bytes, dropped_bytes
+        )
+        self._stop(outcome)
+        return self._interruption
+
+    def _stop(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._open = False
+        self._ended_s = self.loop.time()
+        self._sender.close()
+        self._line.cancel(self)
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            self._line.discard(socket)
+        self._on_stop()
+
+    def _finish(self) -> None:
+        self._complete = True
+        self._ended_s = self.loop.time()
+        self._sender.close()
+        self._line.cancel(self)
+        self.buffer.end()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.resume_reading()
+            self._line.release(socket)
+
+    # Inside
+
+    def _on_event(self, event: ServerEvent) -> None:
+        self._sender.replay = None
+        if isinstance(event, bytes):
+            self.intake.take(event)
+        elif isinstance(event, TimedAudio):
+            self.intake.take_timed(event)
+        elif isinstance(event, Finish):
+            self._on_finish(event)
+        elif isinstance(event, Failure):
+            self.fail(_refusal(event, spoken=self.intake.first_audio_s is not None))
+
+    def _on_finish(self, event: Finish) -> None:
+        if event.reason != SUCCESS:
+            self.fail(SynthesisError(event.reason, event.message))
+        elif not self._protocol.stop_sent:
+            self.fail(StreamInterrupted("the service finished before all text was sent"))
+        else:
+            try:
+                self.intake.check_whole()
+            except ProtocolError as error:
+                self.fail(error)
+            else:
+                self._finish()
+
+    def _on_level(self, level: Level) -> None:
+        socket = self._socket
+        if socket is None:
+            return
+        if level is Level.HARD:
+            socket.pause_reading()
+            return
+        socket.resume_reading()
+        if level is Level.FREE:
+            self._wake()
+
+    def mark_played(self, played_s: float) -> None:
+        """Note what was heard, on the utterance's own clock. Raises ConfigError."""
+        self.credit.mark(played_s)
+        self._wake()
+
+    def step_ended(self) -> None:
+        """Write what the source yielded in this step: until it waited for something."""
+        self.pump_due = False
+        if self._waiting:
+            if self._socket is not None:
+                self._sender.pump()
+            else:
+                self._pump()
+
+    def _wake(self) -> None:
+        """Pump at the end of this turn of the loop, so that what comes within it is joined."""
+        if not self.pump_due and self._waiting:
+            self.pump_due = True
+            self._call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self.pump_due = False
+        if self._socket is not None:
+            self._sender.pump()
+        elif self._outcome is Outcome.RUNNING and not self._complete:
+            self._request()
+
+    def _request(self) -> None:
+        if not self._requested:
+            self._requested = True
+            self._line.request(self)
+
+    def prepare(self) -> None:
+        """Ask for a socket before there is text, so that the first text finds it."""
+        self._request()
+
+    def _check_open(self) -> None:
+        """Raise unless text may be added."""
+        if self._outcome in {Outcome.INTERRUPTED, Outcome.ABANDONED}:
+            raise UtteranceInterrupted("this utterance was interrupted: stop producing text for it")
+        if self._outcome is Outcome.FAILED:
+            raise StreamClosedError(f"this utterance failed: {self.error}") from self.error
+        if self.text_ended:
+            raise UsageError("the text of this utterance has ended; begin another one")
+
+
+def _refusal(event: Failure, *, spoken: bool) -> FishLiveError:
+    """Return the error that tells the caller what an ``error`` event asks of it.
+
+    Source: OpenAPI description of live/with-timestamp, 2026-09: a request-level failure, such
+    as an invalid start, a missing voice or too many requests at once.
+    """
+    if event.max_concurrency is not None or "concurren" in event.message.lower():
+        return ConcurrencyLimitError(event.message, max_concurrency=event.max_concurrency)
+    if spoken:
+        return SynthesisError("error", event.message)
+    return InvalidRequestError(event.message)

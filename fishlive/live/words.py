@@ -1,0 +1,41 @@
+"""Words and their times, from the snapshots of the timestamp endpoint."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fishlive.wire.events import TimedAudio
+
+
+class Word(NamedTuple):
+    """One spoken word (one character in languages without spaces), on the utterance's clock.
+
+    The service drops punctuation and may strip apostrophes ("Ive"); Source: page of
+    ``/v1/tts/live/with-timestamp``, 2026-09.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+class WordTrack:
+    """Keeps the newest snapshot of each chunk: a later one replaces, None erases nothing."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self) -> None:
+        self._chunks: dict[int, tuple[Word, ...]] = {}
+
+    def add(self, event: TimedAudio) -> None:
+        """Take what one event says about its chunk."""
+        if event.alignment is None:
+            return
+        offset = event.chunk_audio_offset_s
+        self._chunks[event.chunk_seq] = tuple(
+            Word(s.text, offset + s.start_s, offset + s.end_s) for s in event.alignment.segments
+        )
+
+    def words(self) -> tuple[Word, ...]:
+        """Return all words so far, in order of their chunks."""
+        return tuple(word for seq in sorted(self._chunks) for word in self._chunks[seq])

@@ -1,0 +1,220 @@
+"""A session: the key, the address, and everything they open."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import weakref
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from fishlive.errors import ConfigError, StreamClosedError
+from fishlive.limits import CONNECT_TIMEOUT_S, CREDIT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
+from fishlive.live.channel import LiveTTS
+from fishlive.models.tts import TTSRequest, check_model, live_request
+from fishlive.secret import Secret
+from fishlive.transport.socket import Connect, Target
+
+TransportName = Literal["picows", "aiohttp"]
+
+LIVE_PATH: Final = "/v1/tts/live"
+TIMED_LIVE_PATH: Final = "/v1/tts/live/with-timestamp"
+
+_LIVE_DEFAULTS: Final[Mapping[str, object]] = {
+    "format": "pcm",
+    "latency": "balanced",
+    # The service's own 300 makes large bursts with audible gaps (LiveKit plugin, 2026-08).
+    "chunk_length": 100,
+}
+_PCM_RATE_HZ: Final = 24_000
+"""Sample rate of live PCM and WAV unless told: what speech needs, half the bytes of 44.1 kHz."""
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Session:
+    """Speaks to Fish Audio, or to whatever answers like it.
+
+    Args:
+        api_key: The key; from ``FISH_API_KEY`` if None.
+        base_url: ``https://…`` of the service; from ``FISH_BASE_URL`` if None, else
+            https://api.fish.audio. Plain ``http`` only to loopback, unless ``allow_insecure``.
+        transport: ``picows`` (fast, the default), ``aiohttp``, or a function that connects.
+        tls: TLS context for ``https``; None verifies with the system's certificates.
+        connect_timeout_s: For DNS, TCP, TLS and upgrade together, in seconds.
+        allow_insecure: Whether a key may travel unencrypted to another machine.
+
+    Raises:
+        ConfigError: No key, or an argument that cannot be right. Environment variables are read
+            here and never again.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        transport: TransportName | Connect = "picows",
+        tls: ssl.SSLContext | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        allow_insecure: bool = False,
+    ) -> None:
+        key = api_key if api_key is not None else os.environ.get("FISH_API_KEY")
+        if not key:
+            raise ConfigError(
+                "no API key: pass api_key, or set FISH_API_KEY "
+                "(the local server takes the key `local`)",
+                argument="api_key",
+            )
+        self._key = Secret(key)
+        url = base_url or os.environ.get("FISH_BASE_URL") or DEFAULT_BASE_URL
+        self._base_url = _checked_url(url, allow_insecure=allow_insecure)
+        self._connect = _connector(transport)
+        self._tls = tls
+        if not connect_timeout_s > 0:
+            raise ConfigError("a time over 0 seconds", argument="connect_timeout_s")
+        self._connect_timeout_s = connect_timeout_s
+        self._channels: weakref.WeakSet[LiveTTS] = weakref.WeakSet()
+        self._closed = False
+
+    @property
+    def base_url(self) -> str:
+        """Where it speaks to."""
+        return self._base_url
+
+    def live(
+        self,
+        *,
+        voice: str | Sequence[str] | None = None,
+        model: str = DEFAULT_MODEL,
+        timestamps: bool = False,
+        traceparent: str | None = None,
+        credit_s: float | None = CREDIT_S,
+        extra: Mapping[str, object] | None = None,
+        **options: object,
+    ) -> LiveTTS:
+        """Return a live channel; ``async with`` opens it.
+
+        Args:
+            voice: Reference id of the voice, or one for each speaker; None for the service's own.
+            model: Synthesis engine, fixed for the channel. An unknown one is replaced by the paid
+                default silently (asyncapi.yml, 2026-08), so it warns.
+            timestamps: Whether to use the endpoint that aligns words; fills
+                :attr:`Utterance.words`.
+            traceparent: W3C trace context for the service's own traces.
+            credit_s: Seconds of unplayed audio above which no more text is sent; None for no
+                limit.
+            extra: Request fields this version does not know, merged last.
+            **options: Request fields by the API's names. Sent unless told otherwise:
+                ``format="pcm"``, ``sample_rate=24000`` (for pcm and wav), ``latency="balanced"``,
+                ``chunk_length=100``.
+
+        Raises:
+            ConfigError: An argument is wrong; it names which.
+            StreamClosedError: The session is closed.
+        """
+        if self._closed:
+            raise StreamClosedError("the session is closed")
+        if credit_s is not None and not credit_s > 0:
+            raise ConfigError(
+                "credit_s is a number of seconds over 0, or None", argument="credit_s"
+            )
+        check_model(model)
+        base: dict[str, Any] = {"voice": voice, "extra": extra, **_LIVE_DEFAULTS, **options}
+
+        def request(changes: Mapping[str, Any]) -> TTSRequest:
+            fields = _with_rate({**base, **changes})
+            return live_request(
+                model=model, voice=fields.pop("voice"), extra=fields.pop("extra"), options=fields
+            )
+
+        channel = LiveTTS(
+            connect=self._connect,
+            target=self._target(model, traceparent, timestamps=timestamps),
+            request=request,
+            credit_s=credit_s,
+        )
+        self._channels.add(channel)
+        return channel
+
+    async def aclose(self) -> None:
+        """Close every channel that is still open. Idempotent."""
+        self._closed = True
+        for channel in list(self._channels):
+            await channel.aclose()
+
+    async def __aenter__(self) -> Session:
+        if self._closed:
+            raise StreamClosedError("the session is closed")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<fishlive.Session {self._base_url}{' closed' if self._closed else ''}>"
+
+    def _target(self, model: str, traceparent: str | None, *, timestamps: bool) -> Target:
+        if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
+            raise ConfigError("not a W3C trace context", argument="traceparent")
+        trace = {} if traceparent is None else {"traceparent": traceparent}
+        path = TIMED_LIVE_PATH if timestamps else LIVE_PATH
+        return Target(
+            url="ws" + self._base_url.removeprefix("http") + path,
+            # Never a local variable: tracebacks with locals would show the key.
+            headers={"Authorization": f"Bearer {self._key.reveal()}", "model": model, **trace},
+            tls=self._tls,
+            timeout_s=self._connect_timeout_s,
+        )
+
+
+def _with_rate(fields: dict[str, Any]) -> dict[str, Any]:
+    """Add the live sample rate where the format lets us choose and the caller did not."""
+    if "sample_rate" not in fields and fields.get("format") in {"pcm", "wav"}:
+        fields["sample_rate"] = _PCM_RATE_HZ
+    return fields
+
+
+def _checked_url(url: str, *, allow_insecure: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"base_url is no URL: {error}", argument="base_url") from error
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable():
+        raise ConfigError("base_url starts with https:// and names a host", argument="base_url")
+    if parts.username or parts.query or parts.fragment:
+        raise ConfigError(
+            "base_url has no user, query or fragment; the key goes into api_key",
+            argument="base_url",
+        )
+    if parts.scheme == "http" and host not in _LOOPBACK and not allow_insecure:
+        raise ConfigError(
+            "base_url is http:// to another machine, which would show the key to the network; "
+            "use https://, or allow_insecure=True",
+            argument="base_url",
+        )
+    return url.rstrip("/")
+
+
+def _connector(transport: object) -> Connect:
+    if transport == "picows":
+        from fishlive.transport.picows import connect_picows
+
+        return connect_picows
+    if transport == "aiohttp":
+        from fishlive.transport.aiohttp import connect_aiohttp
+
+        return connect_aiohttp
+    if callable(transport):
+        return transport
+    raise ConfigError("transport is picows, aiohttp or a function", argument="transport")

@@ -1,0 +1,312 @@
+# ruff: noqa: RUF001  # stops, quotes and words of many scripts are meant
+"""Where to flush: early for the first sound, at sentence ends after it, never at a bad place."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fishlive.limits import FIRST_FLUSH_CHARS, FIRST_FLUSH_S, FLUSH_AHEAD_S
+from fishlive.text.speakable import has_speech
+from fishlive.text.tags import (
+    CLOSING_TAG,
+    LETTER,
+    OPEN_PHONEMES,
+    OPEN_TAG,
+    OVERLONG,
+    PHONEMES,
+    TAG,
+)
+
+_CONTEXT_CHARS: Final = 128
+"""Sent text that is remembered while a decision is open, in characters: the longest is a word, its
+stop and four closing tags, 8 + 1 + 4 x 19."""
+
+_WORD_CHARS: Final = 8
+"""How much of the word before a full stop is looked at: the longest abbreviation has six."""
+
+_MAX_ORDINAL_CHARS: Final = 2
+"""Digits of a number whose full stop may make it an ordinal (``am 3. Mai``) or a list's mark."""
+
+_SPACE: Final = r"[ \t\n\r\f\v\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]"
+"""White space where a line may break: not U+00A0, U+2007 and U+202F, which hold words together."""
+
+_SPACED_STOPS: Final = r".!?…‥؟"
+_FULL_STOPS: Final = "。！？｡।॥۔։።។။"
+"""Stops that end a sentence whatever follows."""
+
+_CJK: Final = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_AFTER: Final = rf"(?={_SPACE}|[\[{_CJK}]|<[|A-Za-z])"
+_CLOSER: Final = rf"(?:[\"'”’»›)\]}}*_~」』）】》〉]|{CLOSING_TAG})"
+_STOPPED: Final = rf"(?<![{_SPACED_STOPS}])(?P<stops>[{_SPACED_STOPS}]+){_CLOSER}{{0,4}}"
+_ITEM: Final = re.compile(
+    rf"(?P<phonemes>{PHONEMES})|(?P<open>{OPEN_PHONEMES})|(?P<overlong>{OVERLONG})"
+    rf"|(?P<closing>{CLOSING_TAG})|(?P<tag>{TAG})|(?P<half>{OPEN_TAG})"
+    rf"|(?P<end>{_STOPPED}{_AFTER}|[{_FULL_STOPS}]|\n[ \t\r]{{0,64}}\n)"
+)
+_RESTING: Final = re.compile(rf"(?:{_STOPPED}|[{_FULL_STOPS}]{_CLOSER}{{0,4}}){_SPACE}*\Z")
+_BORDER: Final = re.compile(rf"(?<!\d){_SPACE}|[、，；：]")
+_special: Final = re.compile(rf"[\[<\n{_SPACED_STOPS}{_FULL_STOPS}]").search
+_letter: Final = LETTER.search
+
+_ABBREVIATIONS: Final = frozenset(
+    """
+    mr mrs ms dr prof sr jr st mt ft rev hon gen col maj capt sgt lt gov sen rep pres
+    no nos vs etc al approx dept est fig figs inc ltd co corp vol vols pp ed eds cf ca
+    ave blvd rd jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun
+    nr bzw usw ggf evtl inkl zzgl abs bsp vgl hr fr str tel
+    mme mlle env sra srta dra ud uds pág art núm
+    им ул стр тыс млн млрд руб гг др пр
+    """.split()  # noqa: SIM905  # a hundred quotes would hide the words
+)
+"""What a full stop follows inside a sentence, in lower case. A missed sentence end costs a
+little time; a false one makes half a sentence sound final."""
+
+
+class FlushPolicy:
+    """Says where to flush one utterance's text. No clock and no I/O; text is never altered.
+
+    Give every piece of text to :meth:`cut` just before sending it. In use::
+
+        while text:
+            cut = policy.cut(text, waited_s=..., ahead_s=...)
+            if cut < 0:
+                send(text)
+                break
+            send(text[:cut])          # nothing to send if it is 0
+            flush()
+            text = text[cut:]
+
+    **Sentence ends.** ``.``, ``!``, ``?`` with the quotes, brackets and closing tags that follow
+    them end a sentence once white space, a tag or a CJK character follows; the flush goes before
+    that. So a stop at the very end of a piece is decided by the next one, whose ``cut`` is then 0:
+    flush what was sent, then send. ``。！？``, danda and the like end one at once, and so does an
+    empty line. No ends are: abbreviations, initials, ``U.S.``, numbers of one or two digits with a
+    full stop (``3. Mai``, ``1. First``), ellipses.
+
+    **The first flush** goes to the first sentence end; or, once FIRST_FLUSH_CHARS wait and
+    FIRST_FLUSH_S have passed, behind the last white space (or CJK comma) in hand. What was sent
+    cannot be divided any more: if it ended on such a border, :meth:`overdue` says so at any time
+    and the next ``cut`` is at least 0; if it ended inside a word, the piece that completes the
+    word is cut there.
+
+    **Later flushes** go to every sentence end while less than FLUSH_AHEAD_S is unplayed.
+
+    A flush is never bare (a letter, a digit or a phoneme outside tags precedes it), and never
+    inside a tag, a phoneme region, a word or a number. An open ``[`` or ``<|`` stops being a tag
+    after MAX_OPEN_TAG_CHARS. Sentence ends do not depend on how the text was divided, except at
+    ``stop<``: with the ``<`` at the end of a piece it is too late to flush before it.
+
+    Time is linear in the text; at most MAX_OPEN_TAG_CHARS and some of it are remembered.
+    """
+
+    __slots__ = ("_calm", "_chars", "_context", "_first", "_open", "_speech")
+
+    def __init__(self) -> None:
+        self._first = True  # no flush yet
+        self._speech = False  # something to hear was sent since the last flush
+        self._chars = 0  # sent since the last flush
+        self._context = ""  # the end of what was sent, as far as it may matter
+        self._open = False  # whether that ends inside a tag
+        self._calm = True  # no decision about it is open: plain text cannot make an end of it
+
+    def cut(self, text: str, *, waited_s: float, ahead_s: float) -> int:
+        """Return how much of ``text`` to send before a flush, or -1 to send all without one.
+
+        After a cut the rest has to be given again, alone or with more text behind it.
+
+        Args:
+            text: What is to be sent next; not empty.
+            waited_s: Seconds since the utterance's first text was sent.
+            ahead_s: Seconds of audio that are not played yet.
+        """
+        if self._calm and (text.lstrip(" ").isalnum() or _special(text) is None):
+            if self._first:
+                self._chars += len(text)
+                if self._chars >= FIRST_FLUSH_CHARS and waited_s >= FIRST_FLUSH_S:
+                    return self._look(text, waited_s, ahead_s)
+            if not self._speech:
+                self._speech = _letter(text) is not None
+            self._context = (self._context + text)[-_WORD_CHARS:]
+            return -1
+        self._chars += len(text)
+        return self._look(text, waited_s, ahead_s)
+
+    def overdue(self) -> bool:
+        """Return whether to flush now, behind the text already sent. True counts as that flush.
+
+        For a timer FIRST_FLUSH_S after the first text: true if nothing was flushed yet,
+        FIRST_FLUSH_CHARS wait and the text sent ends on a word border.
+        """
+        if not (self._first and self._chars >= FIRST_FLUSH_CHARS and self._speech) or self._open:
+            return False
+        context = self._context
+        if _BORDER.match(context, max(0, len(context) - 1)) is None:
+            return False
+        self.flushed()
+        return True
+
+    def at_rest(self) -> bool:
+        """Return whether to flush now because the source pauses. True counts as that flush.
+
+        For a source that has been silent for a while, as before a tool call: true if the text
+        sent ends with a sentence end that lacks at most the white space behind it, and was not
+        flushed. Not called for a source that is merely between two tokens: ``example.`` may go on.
+        """
+        if self._open or not self._speech:
+            return False
+        match = _RESTING.search(self._context)
+        if match is None or not _ends_sentence(match, 0):
+            return False
+        if match["stops"] == "." and _word_before(match.string, match.start(), 0)[-1:].isdigit():
+            return False
+        self.flushed()
+        return True
+
+    def flushed(self) -> None:
+        """Note a flush behind the text sent so far that was somebody else's idea."""
+        self._first = self._speech = False
+        self._chars = 0
+        self._calm = not self._open
+        if not self._open:
+            self._context = ""
+
+    def _look(self, text: str, waited_s: float, ahead_s: float) -> int:
+        """Decide with all that is known; the way of the few pieces that matter."""
+        base = len(self._context)
+        whole = self._context + text
+        wanted = self._first or ahead_s < FLUSH_AHEAD_S
+        scan = _Scan(whole, speech=self._speech)
+        end = scan.run(base if wanted else len(whole) + 1)
+        if end < 0 and self._first and waited_s >= FIRST_FLUSH_S:
+            end = self._border(scan, base)
+        if end >= 0:
+            self._open = False
+            self.flushed()
+            return end - base
+        self._speech = scan.speech
+        self._open = scan.open_at is not None
+        self._calm = scan.calm
+        self._context = whole[scan.needed_from :]
+        return -1
+
+    def _border(self, scan: _Scan, base: int) -> int:
+        """Return the last word border from ``base`` on that may be flushed, or -1."""
+        if self._chars < FIRST_FLUSH_CHARS:
+            return -1
+        border = scan.last_border(base)
+        if border < 0 or not (self._speech or has_speech(scan.whole[:border])):
+            return -1
+        return border
+
+
+class _Scan:
+    """One look over the remembered text and the new piece.
+
+    Attributes:
+        whole: Both, joined.
+        speech: Whether anything in it, or sent before it, can be heard.
+        open_at: Where the tag begins that is still open at the end, or None.
+    """
+
+    __slots__ = ("_heard_to", "_plain", "_settled", "open_at", "speech", "whole")
+
+    def __init__(self, whole: str, *, speech: bool) -> None:
+        self.whole = whole
+        self.speech = speech
+        self.open_at: int | None = None
+        self._heard_to = 0  # speech was looked for up to here
+        self._settled = 0  # nothing before it matters any more
+        self._plain: list[tuple[int, int]] = []  # stretches outside tags
+
+    @property
+    def needed_from(self) -> int:
+        """Where the text begins that a later look still needs."""
+        end = len(self.whole) if self.open_at is None else self.open_at
+        return max(self._settled, end - _CONTEXT_CHARS)
+
+    @property
+    def calm(self) -> bool:
+        """Whether text without stops, tags and line breaks cannot make an end of this."""
+        if self.open_at is not None:
+            return False
+        last = self.whole[-1:]
+        return last.isalnum() or last == "," or (last == " " and not self._line_ends())
+
+    def run(self, lowest: int) -> int:
+        """Return the first sentence end from ``lowest`` on with speech before it, or -1."""
+        at = 0
+        for match in _ITEM.finditer(self.whole):
+            start, end = match.span()
+            self._listen(start)
+            if match.lastgroup == "end":
+                if not _ends_sentence(match, self._settled):
+                    self._settled = end
+                elif self.speech and end >= lowest:
+                    return end
+                continue
+            self._plain.append((at, start))
+            if match.lastgroup in {"open", "half"}:
+                self.open_at = start
+                return -1
+            at = self._pass(match)
+        self._listen(len(self.whole))
+        self._plain.append((at, len(self.whole)))
+        return -1
+
+    def last_border(self, lowest: int) -> int:
+        """Return the last word border outside tags from ``lowest`` on, or -1."""
+        for start, end in reversed(self._plain):
+            if end < lowest:
+                break
+            borders = [m.end() for m in _BORDER.finditer(self.whole, max(start, lowest - 1), end)]
+            if borders:
+                return borders[-1]
+        return -1
+
+    def _listen(self, end: int) -> None:
+        """Look for speech in the text up to ``end``, which is outside tags."""
+        if not self.speech:
+            self.speech = _letter(self.whole, self._heard_to, end) is not None
+        self._heard_to = end
+
+    def _pass(self, tag: re.Match[str]) -> int:
+        """Go behind a tag, or what turned out to be none, and return where that is."""
+        kind, end = tag.lastgroup, tag.end()
+        if kind == "overlong":
+            self._listen(end)
+        self.speech = self.speech or kind == "phonemes"
+        self._heard_to = end
+        if kind != "closing":  # that one may stand between a stop and its white space
+            self._settled = end
+        return end
+
+    def _line_ends(self) -> bool:
+        return self.whole.rstrip(" \t\r").endswith("\n")
+
+
+def _ends_sentence(match: re.Match[str], settled: int) -> bool:
+    """Return whether these stops end a sentence, going by the word before them."""
+    stops = match["stops"]
+    if stops is None or stops[-1] in "!?؟":
+        return True
+    if stops != ".":  # an ellipsis trails off by itself
+        return False
+    word = _word_before(match.string, match.start(), settled)
+    if word.isdecimal():
+        return len(word) > _MAX_ORDINAL_CHARS
+    parts = word.split(".")
+    if all(len(part) == 1 and _has_case(part) for part in parts):
+        return word == "I"  # U.S., e.g., J. (but "So am I.")
+    return word.lower() not in _ABBREVIATIONS
+
+
+def _word_before(text: str, at: int, lowest: int) -> str:
+    start, lowest = at, max(lowest, at - _WORD_CHARS)
+    while start > lowest and (text[start - 1].isalnum() or text[start - 1] == "."):
+        start -= 1
+    return text[start:at]
+
+
+def _has_case(letter: str) -> bool:
+    return letter.upper() != letter.lower()

@@ -1,0 +1,231 @@
+"""live/line.py: connecting in the background, once, and telling of it once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fishlive.errors import (
+    AuthenticationError,
+    ConnectError,
+    ConnectTimeout,
+    InsufficientCreditsError,
+)
+from fishlive.session import Session
+from fishlive.transport.memory import MemoryRequest
+from fishlive.transport.socket import Receiver, Socket, Target
+from tests.conftest import settle
+from tests.live.service import LOUD, Service, open_channel, read, speak, texts
+
+
+def refusing(status: int) -> Service:
+    """Return a service that refuses every upgrade."""
+    return Service(lambda request: request.refuse(status, body=b'{"message": "no", "status": 1}'))
+
+
+async def test_connecting_starts_on_entering() -> None:
+    """The connection is being opened before anything is said."""
+    service = Service()
+    async with open_channel(service):
+        await settle()
+        assert len(service.requests) == 1
+
+
+async def test_the_upgrade_carries_key_model_and_trace() -> None:
+    """Authorization, model and traceparent are upgrade headers."""
+    service = Service()
+    trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    async with open_channel(service, model="s2.1-pro", traceparent=trace) as live:
+        await live.ready()
+        headers = service.requests[0].target.headers
+        assert headers["Authorization"] == "Bearer test-key"
+        assert headers["model"] == "s2.1-pro"
+        assert headers["traceparent"] == trace
+
+
+async def test_the_model_is_always_sent() -> None:
+    """Without being told it is s2-pro, never left to the service."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        assert service.requests[0].target.headers["model"] == "s2-pro"
+
+
+async def test_text_may_come_before_the_connection() -> None:
+    """What is said while connecting goes out in order when connected."""
+    service = Service(answer=lambda request: None)
+    async with open_channel(service) as live:
+        utterance = live.speak(["One ", "two ", "three."], flush="never")
+        await settle()
+        service.accept(service.requests[0])
+        await settle()
+        assert texts(service.peer) == ["One two three."]
+        speak(service.peer, LOUD)
+        assert await read(utterance) == [LOUD]
+
+
+async def test_ready_waits_and_raises_what_went_wrong() -> None:
+    """The error is raised by ready, once; then connecting is tried again."""
+    service = refusing(401)
+    async with open_channel(service) as live:
+        with pytest.raises(AuthenticationError):
+            await live.ready()
+        service._answer = None
+        await live.ready()
+        assert len(service.requests) == 2
+
+
+async def test_the_first_use_raises_it_otherwise() -> None:
+    """Whoever does not wait for ready learns it from the first utterance, once."""
+    service = refusing(402)
+    async with open_channel(service) as live:
+        await settle()
+        with pytest.raises(InsufficientCreditsError):
+            await read(live.speak("Hello."))
+        service._answer = None
+        utterance = live.speak("Hello.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert await read(utterance) == [LOUD]
+
+
+async def test_an_utterance_that_waits_learns_it_too() -> None:
+    """A refusal that comes while text waits fails that utterance."""
+    service = Service(answer=lambda request: None)
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        service.requests[0].refuse(401)
+        with pytest.raises(AuthenticationError):
+            await read(utterance)
+
+
+async def test_an_error_nobody_asked_for_is_silent() -> None:
+    """A failed connection of an unused channel never ends as "never retrieved"."""
+    async with open_channel(refusing(500)):
+        await settle()
+
+
+async def test_ready_is_cheap_when_connected() -> None:
+    """Waiting again, in the middle of an utterance or after it, opens nothing."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        await live.ready()
+        utterance = live.speak("Hello.")
+        await settle()
+        await live.ready()
+        speak(service.peer, LOUD)
+        await read(utterance)
+        await live.ready()
+        assert len(service.requests) == 1
+
+
+async def test_cancelling_ready_does_not_stop_the_connecting() -> None:
+    """Another waiter, or the first utterance, still gets the connection."""
+    service = Service(answer=lambda request: None)
+    async with open_channel(service) as live:
+        waiter = asyncio.create_task(live.ready())
+        await settle()
+        waiter.cancel()
+        await settle()
+        service.accept(service.requests[0])
+        await live.ready()
+
+
+async def test_leaving_while_connecting_leaves_no_connection() -> None:
+    """Whatever is on its way when the channel is left is cut."""
+    service = Service(answer=lambda request: None)
+    async with open_channel(service):
+        await settle()
+    peer = service.accept(service.requests[0])
+    await settle()
+    assert peer.closed
+
+
+async def test_leaving_says_goodbye() -> None:
+    """An idle socket is closed with a close frame."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+    await settle()
+    assert service.peer.close_code == 1000
+
+
+async def test_an_unused_socket_that_is_closed_is_not_replaced_before_it_is_needed() -> None:
+    """A service that closes every idle connection is not called again and again."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        service.peer.close(1001)
+        await settle()
+        assert len(service.requests) == 1
+        utterance = live.speak("Hello.")
+        await settle()
+        assert len(service.requests) == 2
+        utterance.interrupt()
+
+
+async def test_an_interruption_opens_the_next_socket_at_once() -> None:
+    """The next turn need not wait for a handshake that can happen now."""
+    service = Service()
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        utterance.interrupt()
+        await settle()
+        assert len(service.peers) == 2
+        assert service.peers[0].closed
+        assert not service.peers[1].closed
+
+
+async def test_messages_between_utterances_interest_nobody() -> None:
+    """They are counted, and cannot reach the next utterance."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        speak(service.peer, LOUD * 9)
+        await settle()
+        second = live.speak("Two.")
+        await settle()
+        speak(service.peer, LOUD * 2)
+
+        assert await read(second) == [LOUD * 2]
+
+
+async def test_a_transport_that_breaks_is_a_connect_error() -> None:
+    """Whatever a custom transport raises, nothing foreign comes out."""
+
+    async def connect(target: Target, receiver: Receiver) -> Socket:
+        raise ZeroDivisionError
+
+    async with (
+        Session("key", base_url="http://127.0.0.1:9", transport=connect) as fish,
+        fish.live() as live,
+    ):
+        with pytest.raises(ConnectError, match="ZeroDivisionError") as caught:
+            await live.ready()
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def test_a_connection_that_takes_too_long_is_given_up() -> None:
+    """The session's deadline covers the whole handshake."""
+
+    def never(request: MemoryRequest) -> None: ...
+
+    service = Service(never)
+    async with (
+        Session(
+            "key",
+            base_url="http://127.0.0.1:9",
+            transport=service.connect,
+            connect_timeout_s=0.01,
+        ) as fish,
+        fish.live() as live,
+    ):
+        with pytest.raises(ConnectTimeout):
+            await live.ready()
