@@ -11,8 +11,8 @@ import fishlive
 
 SOURCE = Path(fishlive.__file__).parent
 FLOORS = {
-    "errors": 0, "limits": 0, "secret": 0,
-    "models": 1, "faults": 1,
+    "errors": 0, "limits": 0,
+    "secret": 1, "models": 1, "faults": 1,
     "wire": 2, "text": 2, "flow": 2, "audio": 2,
     "transport": 3,
     "live": 4, "rest": 4, "gateways": 4, "stores": 4,

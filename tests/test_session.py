@@ -77,7 +77,7 @@ def test_addresses_that_can_be_right_are_taken(url: str) -> None:
 
 def test_insecure_is_a_decision() -> None:
     """Plain HTTP to another machine needs to be said."""
-    assert Session(KEY, base_url="http://10.0.0.1", allow_insecure=True)
+    assert Session(KEY, base_url="http://10.0.0.1", allow_insecure=True).base_url
 
 
 @pytest.mark.parametrize(

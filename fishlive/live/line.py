@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from fishlive.errors import ConnectError, FishLiveError
+from fishlive.errors import ConnectError, ConnectionLost, FishLiveError, ProtocolError
+from fishlive.live.refusals import refusal
 from fishlive.transport.socket import Connect, Receiver, Socket, Target
+from fishlive.wire.events import Failure, decode
 
 
 class Caller(Receiver, Protocol):
@@ -42,6 +44,8 @@ class Line:
         self._opening: asyncio.Task[None] | None = None
         self._caller: Caller | None = None
         self._error: FishLiveError | None = None
+        # What was heard of a socket that nobody was using: why the service hung up.
+        self._verdict: FishLiveError | None = None
         self._ready = asyncio.Event()
         self._starting = False
         self._closed = False
@@ -60,7 +64,7 @@ class Line:
         # Allocating may run a finaliser, and that may come back here.
         self._starting = True
         self._ready.clear()
-        self._error = None
+        self._error = self._verdict = None
         self._opening = self._loop.create_task(self._open(keep_error), name="fishlive connect")
         self._starting = False
 
@@ -137,19 +141,32 @@ class Line:
                 socket.abort()
 
     def on_message(self, message: bytes | memoryview) -> None:
-        """Count what comes after the end of an utterance; nobody is interested."""
-        self.stray += 1
+        """Remember a refusal, which may come with the 101; count whatever else nobody asked for."""
+        try:
+            event = decode(message)
+        except ProtocolError:
+            event = None
+        if isinstance(event, Failure):
+            self._verdict = refusal(event, spoken=False)
+        else:
+            self.stray += 1
 
     def on_closed(self, error: FishLiveError) -> None:
         """Replace an idle socket that served before.
 
         An unused one is replaced by the next use, so that a service which closes every
-        connection is not called again and again.
+        connection is not called again and again. If the service said why it refuses, the next
+        use learns that instead, once.
         """
-        used, self._idle = self._idle_was_used, None
-        self._ready.clear()
-        if used:
-            self.warm()
+        used, idle, self._idle = self._idle_was_used, self._idle, None
+        if idle is None:  # not handed over yet: _opened will see that it is closed
+            self._verdict = self._verdict or error
+            return
+        self._error, self._verdict = self._verdict, None
+        if self._error is None:
+            self._ready.clear()
+            if used:
+                self.warm()
 
     def on_writable(self) -> None:
         """Nothing waits to be written."""
@@ -164,19 +181,20 @@ class Line:
             failure.__cause__ = cause
             self._failed(failure, keep_error=keep_error)
         else:
-            self._opened(socket)
+            self._opened(socket, keep_error=keep_error)
 
-    def _opened(self, socket: Socket) -> None:
+    def _opened(self, socket: Socket, *, keep_error: bool) -> None:
         self._opening = None
-        caller, self._caller = self._caller, None
         if self._closed:
             socket.abort()
-        elif caller is not None:
+        elif socket.closed:  # it came and went, saying why, before connecting had returned
+            stillborn = ConnectionLost("the connection was lost as soon as it was open")
+            self._failed(self._verdict or stillborn, keep_error=keep_error)
+        elif self._caller is not None:
+            caller, self._caller = self._caller, None
             self._lend(socket, caller, reused=False)
-        elif not socket.closed:
-            self._hold(socket, used=False)
         else:
-            self._ready.set()  # it came and went; the next use opens another
+            self._hold(socket, used=False)
 
     def _failed(self, error: FishLiveError, *, keep_error: bool) -> None:
         self._opening = None

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from fishlive.errors import InvalidTextError
 from fishlive.limits import MAX_TEXT_EVENT_CHARS, TEXT_QUEUE_BYTES
+from fishlive.text.speakable import pieces
 
 
 class Order(enum.Enum):
@@ -47,8 +48,7 @@ class Outbox:
         if len(text) <= MAX_TEXT_EVENT_CHARS:
             self.items.append(text)
         else:
-            cuts = range(0, len(text), MAX_TEXT_EVENT_CHARS)
-            self.items.extend(text[at : at + MAX_TEXT_EVENT_CHARS] for at in cuts)
+            self.items.extend(pieces(text))
         return queued < TEXT_QUEUE_BYTES
 
     def put(self, order: Order) -> None:

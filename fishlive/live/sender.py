@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from fishlive.flow.buffer import AudioBuffer, Level
@@ -30,10 +31,13 @@ class Sender:
         policy: Where sentences are flushed; None to flush on request only.
         buffer: Where the audio comes in: no text is sent while it is not free.
         credit: No text is sent while it is spent.
+        want_socket: Called when there is something to send and no socket.
 
     Attributes:
         outbox: What waits to be sent.
         room: Set while callers may add text.
+        full: Whether callers wait for room.
+        due: Whether somebody will pump before this turn of the loop is over.
         first_text_s: When the first speakable text was sent, by the loop's clock.
         replay: What to send again if the socket turns out to be closing; None once too late.
     """
@@ -46,10 +50,13 @@ class Sender:
         *,
         buffer: AudioBuffer,
         credit: Credit,
+        want_socket: Callable[[], None],
     ) -> None:
         self.outbox = Outbox()
         self.room = asyncio.Event()
         self.room.set()
+        self.full = False
+        self.due = False
         self.first_text_s: float | None = None
         self.replay: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()
@@ -58,11 +65,19 @@ class Sender:
         self._policy = policy
         self._buffer = buffer
         self._credit = credit
+        self._want_socket = want_socket
         self._started = False
+        self._items = self.outbox.items
+        self._send = protocol.send_text
+        # Whether text needs nothing but writing: it is neither the first nor the first since a
+        # flush, nor kept for a replay.
+        self._plain = False
+        self._late = False  # whether FIRST_FLUSH_S have passed since the first text
         self._socket: Socket | None = None
         self._unflushed = False  # whether text was sent that no flush followed
         self._replay_bytes = 0
-        self._flush_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticked_bytes = 0  # text sent until the last tick
         self._blocked_since_s: float | None = None
         self._blocked_s = 0.0
 
@@ -84,6 +99,7 @@ class Sender:
             socket.send(message)
         # A fresh socket that fails is a failure; only reuse is a guess that may be wrong.
         self.replay = [] if reused else None
+        self._plain = False
         self._replay_bytes = 0
 
     def detach(self) -> None:
@@ -94,80 +110,119 @@ class Sender:
         """Send nothing more; whoever waits for room goes on."""
         self._socket = None
         self.outbox.clear()
+        self.full = False
         self.room.set()
         self._unblock()
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
+        self._stop_timer()
 
     def pump(self) -> None:
-        """Write what may be written now."""
-        socket, outbox, credit = self._socket, self.outbox, self._credit
-        if socket is None:
+        """Write what may be written now, or ask for a socket."""
+        self.due = False
+        items = self._items
+        if not items:
             return
-        items, buffer = outbox.items, self._buffer
+        socket, outbox, buffer, credit = self._socket, self.outbox, self._buffer, self._credit
+        if socket is None:
+            self._want_socket()
+            return
         while items:
             if (
                 not socket.writable
                 or buffer.level is not _FREE
                 or (credit.marked_s is not None and credit.spent)
             ):
-                if self._blocked_since_s is None:
-                    self._blocked_since_s = self._loop.time()
+                self._block()
                 return
             item = outbox.take()
             if item.__class__ is str:
-                self._text(socket, item)
+                if not self._text(socket, item):
+                    break
             elif item is Order.FLUSH:
                 self._flush(socket)
             else:
                 self._write(socket, self._protocol.send_stop())
+                self._stop_timer()
         if self._blocked_since_s is not None:
             self._unblock()
-        self.room.set()
+        if self.full:
+            self.full = False
+            self.room.set()
 
-    def _text(self, socket: Socket, text: str) -> None:
-        """Write text up to where the policy wants a flush, then that; or all of it."""
-        if not self._started:
+    def _text(self, socket: Socket, text: str) -> bool:
+        """Write text up to where the policy wants a flush, then that; or all of it.
+
+        Returns whether to go on: white space that is left behind a flush waits for what follows
+        it, and goes out in one message with that.
+        """
+        policy = self._policy
+        if not self._plain and not self._started:
             self._started = True
             self._write(socket, self._protocol.send_start(self._request.payload()))
-        if self._policy is not None:
-            cut = self._policy.cut(text, waited_s=self._waited_s(), ahead_s=self._credit.ahead_s)
+        if policy is not None and not policy.passes(text, late=self._late):
+            cut = policy.cut(
+                text, waited_s=FIRST_FLUSH_S if self._late else 0.0, ahead_s=self._credit.ahead_s
+            )
             if cut >= 0:
-                if cut:
-                    self._send_text(socket, text[:cut])
-                self._flush(socket)
-                if cut < len(text):
-                    self.outbox.put_back(text[cut:])
-                return
-        self._send_text(socket, text)
+                return self._text_and_flush(socket, text, cut)
+        if self._plain:
+            socket.send(self._send(text))
+        else:
+            self._send_text(socket, text)
+        return True
+
+    def _text_and_flush(self, socket: Socket, text: str, cut: int) -> bool:
+        """Write the first ``cut`` characters and a flush; keep the rest. As :meth:`_text`."""
+        if cut:
+            self._send_text(socket, text[:cut])
+        if self._unflushed:
+            self._write(socket, self._protocol.send_flush())
+            self._unflushed = self._plain = False
+        rest = text[cut:]
+        if not rest:
+            return True
+        waits = not self._items and rest.isspace()
+        self.outbox.put_back(rest)
+        return not waits
 
     def _send_text(self, socket: Socket, text: str) -> None:
         self._unflushed = True
-        if self.replay is None:
-            socket.send(self._protocol.send_text(text))
-        else:
-            self._write(socket, self._protocol.send_text(text))
+        self._write(socket, self._send(text))
         if self.first_text_s is None and has_speech(text):
             self.first_text_s = self._loop.time()
             if self._policy is not None:
-                self._flush_timer = self._loop.call_later(FIRST_FLUSH_S, self._overdue)
+                self._timer = self._loop.call_later(FIRST_FLUSH_S, self._tick)
+        self._settle()
 
     def _flush(self, socket: Socket) -> None:
         if self._unflushed:
             self._write(socket, self._protocol.send_flush())
-            self._unflushed = False
+            self._unflushed = self._plain = False
             if self._policy is not None:
                 self._policy.flushed()
 
-    def _overdue(self) -> None:
-        """Flush at the word border that was good enough to end on, if text still waits there."""
-        self._flush_timer = None
-        if self._policy is not None and self._policy.overdue() and self._socket is not None:
-            self._flush(self._socket)
+    def _settle(self) -> None:
+        """Let the next text take the short way, if there is nothing to note about it."""
+        self._plain = self._unflushed and self.first_text_s is not None and self.replay is None
 
-    def _waited_s(self) -> float:
-        return 0.0 if self.first_text_s is None else self._loop.time() - self.first_text_s
+    def _tick(self) -> None:
+        """Flush what waits at a good place, once it is late, or once its source has gone silent.
+
+        Every FIRST_FLUSH_S while an utterance takes text, and never for a single token: "Let me
+        check that." is spoken while the tool runs, not when it has answered.
+        """
+        self._late = True
+        policy, socket, sent = self._policy, self._socket, self.text_bytes
+        silent = sent == self._ticked_bytes
+        self._ticked_bytes = sent
+        if policy is not None:
+            if socket is not None and (policy.overdue() or (silent and policy.at_rest())):
+                self._flush(socket)
+            self._timer = self._loop.call_later(FIRST_FLUSH_S, self._tick)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _write(self, socket: Socket, message: bytes) -> None:
         socket.send(message)
@@ -178,6 +233,10 @@ class Sender:
             self.replay = None
         else:
             self.replay.append(message)
+
+    def _block(self) -> None:
+        if self._blocked_since_s is None:
+            self._blocked_since_s = self._loop.time()
 
     def _unblock(self) -> None:
         if self._blocked_since_s is not None:

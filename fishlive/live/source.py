@@ -121,24 +121,24 @@ class _Steps(Coroutine[Any, None, None]):
     def __init__(self, inner: Coroutine[Any, None, None], turn: Turn) -> None:
         self._inner = inner
         self._send = inner.send
-        self._turn = turn
-        self._ended = turn.step_ended
+        self._sender = turn.sender
+        self._pump = turn.sender.pump
 
     def send(self, value: None) -> Any:
         """Take one step."""
-        self._turn.pump_due = True
+        self._sender.due = True
         try:
             return self._send(value)
         finally:
-            self._ended()
+            self._pump()
 
     def throw(self, *error: Any) -> Any:
         """Take one step with an exception, as a cancellation does."""
-        self._turn.pump_due = True
+        self._sender.due = True
         try:
             return self._inner.throw(*error)
         finally:
-            self._ended()
+            self._pump()
 
     def close(self) -> None:
         """End it where it stands."""

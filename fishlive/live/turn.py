@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fishlive.errors import (
-    ConcurrencyLimitError,
     ConnectionLost,
     FishLiveError,
-    InvalidRequestError,
     ProtocolError,
     StreamClosedError,
     StreamInterrupted,
@@ -31,6 +29,7 @@ from fishlive.flow.credit import Credit
 from fishlive.live.intake import Intake
 from fishlive.live.line import Line
 from fishlive.live.outbox import Order
+from fishlive.live.refusals import refusal
 from fishlive.live.sender import Sender
 from fishlive.live.stats import CONFIDENCE, Basis, Interruption, Outcome, UtteranceStats
 from fishlive.models.tts import TTSRequest, audio_bytes_per_second
@@ -92,18 +91,16 @@ class Turn:
 
         protocol = LiveProtocol()
         self._protocol = protocol
-        self._sender = Sender(
+        self.sender = Sender(
             protocol,
             plan.request,
             FlushPolicy() if plan.sentence_flush else None,
             buffer=self.buffer,
             credit=self.credit,
+            want_socket=self._request,
         )
-        self._put_text = self._sender.outbox.put_text
-        self._waiting = self._sender.outbox.items
+        self._put_text = self.sender.outbox.put_text
         self._call_soon = self.loop.call_soon
-        # Whether somebody will pump before this turn of the loop is over.
-        self.pump_due = False
         self._open = True  # whether text may be added
 
         self._socket: Socket | None = None
@@ -128,7 +125,7 @@ class Turn:
 
     def stats(self) -> UtteranceStats:
         """Return its numbers so far."""
-        buffer, sender, intake = self.buffer.stats(), self._sender, self.intake
+        buffer, sender, intake = self.buffer.stats(), self.sender, self.intake
         text_s, audio_s = sender.first_text_s, intake.first_audio_s
         ended_s = self.loop.time() if self._ended_s is None else self._ended_s
         request = self._plan.request
@@ -164,18 +161,20 @@ class Turn:
             self._check_open()
         if not text:
             return True
-        if not self.pump_due:
-            self.pump_due = True
-            self._call_soon(self._pump)
+        sender = self.sender
+        if not sender.due:
+            sender.due = True
+            self._call_soon(sender.pump)
         if self._put_text(text):
             return True
-        self._sender.room.clear()
+        sender.full = True
+        sender.room.clear()
         return False
 
     def add_flush(self) -> None:
         """Queue a flush, dropped if no text came since the last one. Raises as add_text."""
         self._check_open()
-        self._sender.outbox.put(Order.FLUSH)
+        self.sender.outbox.put(Order.FLUSH)
         self._wake()
 
     def end_text(self) -> None:
@@ -183,15 +182,15 @@ class Turn:
         self._check_open()
         self.text_ended = True
         self._open = False
-        if self._protocol.unsaid and not self._sender.outbox.queued_bytes:
+        if self._protocol.unsaid and not self.sender.outbox.queued_bytes:
             self._finish()  # nothing was said, so there is nothing to ask the service for
             return
-        self._sender.outbox.put(Order.STOP)
+        self.sender.outbox.put(Order.STOP)
         self._wake()
 
     async def room(self) -> None:
         """Wait until text has room, or until waiting is pointless. Cancelling is harmless."""
-        await self._sender.room.wait()
+        await self.sender.room.wait()
 
     # Audio in: a Receiver
 
@@ -205,7 +204,7 @@ class Turn:
                 if size and not (intake.special or size & intake.odd_mask):
                     self._put(event)
                 else:
-                    self._sender.replay = None
+                    self.sender.replay = None
                     intake.take(event)
                 return
             event = self._protocol.take(event)
@@ -218,14 +217,14 @@ class Turn:
     def on_closed(self, error: FishLiveError) -> None:
         """Fail, unless nothing was asked yet or the socket's reuse was a wrong guess."""
         socket, self._socket = self._socket, None
-        self._sender.detach()
+        self.sender.detach()
+        self._requested = False
         if socket is not None:
             self._line.discard(socket)
-        self._requested = False
-        if self._protocol.unsaid:
-            # It closed while we had nothing to say: the next text will ask for another.
+        if self._protocol.unsaid and (self._reused or not self.sender.outbox.items):
+            # It closed while we had nothing to say: text asks for another, now or later.
             self._wake()
-        elif self._sender.replay is not None:
+        elif self.sender.replay is not None:
             self._request()
         else:
             self.fail(error)
@@ -247,8 +246,8 @@ class Turn:
             return
         if self.buffer.level is Level.HARD:
             socket.pause_reading()
-        self._sender.attach(socket, reused=reused)
-        self._sender.pump()
+        self.sender.attach(socket, reused=reused)
+        self.sender.pump()
 
     def refuse(self, error: FishLiveError) -> None:
         """Fail: there is no connection."""
@@ -292,7 +291,7 @@ class Turn:
         self._outcome = outcome
         self._open = False
         self._ended_s = self.loop.time()
-        self._sender.close()
+        self.sender.close()
         self._line.cancel(self)
         socket, self._socket = self._socket, None
         if socket is not None:
@@ -302,7 +301,7 @@ class Turn:
     def _finish(self) -> None:
         self._complete = True
         self._ended_s = self.loop.time()
-        self._sender.close()
+        self.sender.close()
         self._line.cancel(self)
         self.buffer.end()
         socket, self._socket = self._socket, None
@@ -313,7 +312,7 @@ class Turn:
     # Inside
 
     def _on_event(self, event: ServerEvent) -> None:
-        self._sender.replay = None
+        self.sender.replay = None
         if isinstance(event, bytes):
             self.intake.take(event)
         elif isinstance(event, TimedAudio):
@@ -321,7 +320,7 @@ class Turn:
         elif isinstance(event, Finish):
             self._on_finish(event)
         elif isinstance(event, Failure):
-            self.fail(_refusal(event, spoken=self.intake.first_audio_s is not None))
+            self.fail(refusal(event, spoken=self.intake.first_audio_s is not None))
 
     def _on_finish(self, event: Finish) -> None:
         if event.reason != SUCCESS:
@@ -352,30 +351,14 @@ class Turn:
         self.credit.mark(played_s)
         self._wake()
 
-    def step_ended(self) -> None:
-        """Write what the source yielded in this step: until it waited for something."""
-        self.pump_due = False
-        if self._waiting:
-            if self._socket is not None:
-                self._sender.pump()
-            else:
-                self._pump()
-
     def _wake(self) -> None:
         """Pump at the end of this turn of the loop, so that what comes within it is joined."""
-        if not self.pump_due and self._waiting:
-            self.pump_due = True
-            self._call_soon(self._pump)
-
-    def _pump(self) -> None:
-        self.pump_due = False
-        if self._socket is not None:
-            self._sender.pump()
-        elif self._outcome is Outcome.RUNNING and not self._complete:
-            self._request()
+        if not self.sender.due:
+            self.sender.due = True
+            self._call_soon(self.sender.pump)
 
     def _request(self) -> None:
-        if not self._requested:
+        if not self._requested and self._outcome is Outcome.RUNNING and not self._complete:
             self._requested = True
             self._line.request(self)
 
@@ -391,16 +374,3 @@ class Turn:
             raise StreamClosedError(f"this utterance failed: {self.error}") from self.error
         if self.text_ended:
             raise UsageError("the text of this utterance has ended; begin another one")
-
-
-def _refusal(event: Failure, *, spoken: bool) -> FishLiveError:
-    """Return the error that tells the caller what an ``error`` event asks of it.
-
-    Source: OpenAPI description of live/with-timestamp, 2026-09: a request-level failure, such
-    as an invalid start, a missing voice or too many requests at once.
-    """
-    if event.max_concurrency is not None or "concurren" in event.message.lower():
-        return ConcurrencyLimitError(event.message, max_concurrency=event.max_concurrency)
-    if spoken:
-        return SynthesisError("error", event.message)
-    return InvalidRequestError(event.message)

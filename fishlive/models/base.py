@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fishlive.errors import ConfigError
@@ -48,6 +48,18 @@ _RULES: Final = {
     "missing": "given",
 }
 """What a field must be, by pydantic's type of error (its errors documentation, 2.13)."""
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # it quotes the text, so it is not chained
+        raise ConfigError("text with half a surrogate pair is no Unicode") from None
+    return text
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_unicode)]
+"""A string that UTF-8 can hold. Strict strings of pydantic 2.14 may have halves of pairs."""
 
 
 class Request(BaseModel):

@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import BeforeValidator, Field, field_validator
 
 from fishlive.errors import ConfigError
-from fishlive.models.base import Request
+from fishlive.models.base import Request, Text
 
 MAX_DICTIONARIES: Final = 3
 """Dictionaries one request may use."""
@@ -40,8 +40,8 @@ class PronunciationRule(Request):
         case_sensitive: False if None; case is folded for ASCII only.
     """
 
-    key: Annotated[str, Field(min_length=1, max_length=256, repr=False)]
-    value: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
+    key: Annotated[Text, Field(min_length=1, max_length=256, repr=False)]
+    value: Annotated[Text, Field(min_length=1, max_length=1024, repr=False)]
     case_sensitive: bool | None = None
 
     @field_validator("key", "value")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from fishlive.errors import ConfigError
-from fishlive.models.base import Request
+from fishlive.models.base import Request, Text
 
 _MAX_ID_CHARS: Final = 256
 """Longest voice id, in characters. The service's own have 32; names for samples are free."""
@@ -25,7 +25,7 @@ class ReferenceAudio(Request):
     """
 
     audio: Annotated[bytes, Field(repr=False, min_length=1)]
-    text: Annotated[str, Field(repr=False)]
+    text: Annotated[Text, Field(repr=False)]
 
 
 def _voice(value: object) -> object:

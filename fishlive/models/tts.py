@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fishlive.errors import ConfigError
 from fishlive.limits import DEFAULT_MODEL
-from fishlive.models.base import Request
+from fishlive.models.base import Request, Text
 from fishlive.models.engine import check_cues, check_model, safe_model, speaks_many
 from fishlive.models.extras import checked_extra
 from fishlive.models.pronunciation import Dictionaries
@@ -105,7 +105,7 @@ class TTSRequest(Request):
         extra: Fields this version does not know, merged over the others.
     """
 
-    text: Annotated[str, Field(repr=False)] = ""
+    text: Annotated[Text, Field(repr=False)] = ""
     reference_id: Voice | None = None
     references: Annotated[References | None, Field(repr=False)] = None
     temperature: _Fraction | None = None
@@ -125,12 +125,12 @@ class TTSRequest(Request):
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
     condition_on_previous_chunks: bool | None = None
     early_stop_threshold: _Fraction | None = None
-    features: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    features: Annotated[tuple[Text, ...], Field(strict=False)] | None = None
     pronunciation_dictionary: Dictionaries | None = None
     model: Annotated[str, BeforeValidator(safe_model)] = DEFAULT_MODEL
-    extra: Annotated[
-        dict[str, object], BeforeValidator(checked_extra), Field(repr=False, default_factory=dict)
-    ]
+    extra: Annotated[dict[str, object], BeforeValidator(checked_extra)] = Field(
+        default_factory=dict, repr=False
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> TTSRequest:

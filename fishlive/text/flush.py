@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from fishlive.limits import FIRST_FLUSH_CHARS, FIRST_FLUSH_S, FLUSH_AHEAD_S
@@ -39,11 +40,11 @@ _CJK: Final = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _AFTER: Final = rf"(?={_SPACE}|[\[{_CJK}]|<[|A-Za-z])"
 _CLOSER: Final = rf"(?:[\"'”’»›)\]}}*_~」』）】》〉]|{CLOSING_TAG})"
 _STOPPED: Final = rf"(?<![{_SPACED_STOPS}])(?P<stops>[{_SPACED_STOPS}]+){_CLOSER}{{0,4}}"
-_ITEM: Final = re.compile(
+_item: Final = re.compile(
     rf"(?P<phonemes>{PHONEMES})|(?P<open>{OPEN_PHONEMES})|(?P<overlong>{OVERLONG})"
     rf"|(?P<closing>{CLOSING_TAG})|(?P<tag>{TAG})|(?P<half>{OPEN_TAG})"
     rf"|(?P<end>{_STOPPED}{_AFTER}|[{_FULL_STOPS}]|\n[ \t\r]{{0,64}}\n)"
-)
+).match
 _RESTING: Final = re.compile(rf"(?:{_STOPPED}|[{_FULL_STOPS}]{_CLOSER}{{0,4}}){_SPACE}*\Z")
 _BORDER: Final = re.compile(rf"(?<!\d){_SPACE}|[、，；：]")
 _special: Final = re.compile(rf"[\[<\n{_SPACED_STOPS}{_FULL_STOPS}]").search
@@ -77,6 +78,8 @@ class FlushPolicy:
             flush()
             text = text[cut:]
 
+    :meth:`passes` is a shorter way for the many pieces that cannot bring a flush.
+
     **Sentence ends.** ``.``, ``!``, ``?`` with the quotes, brackets and closing tags that follow
     them end a sentence once white space, a tag or a CJK character follows; the flush goes before
     that. So a stop at the very end of a piece is decided by the next one, whose ``cut`` is then 0:
@@ -100,15 +103,35 @@ class FlushPolicy:
     Time is linear in the text; at most MAX_OPEN_TAG_CHARS and some of it are remembered.
     """
 
-    __slots__ = ("_calm", "_chars", "_context", "_first", "_open", "_speech")
+    __slots__ = ("_calm", "_chars", "_context", "_easy", "_first", "_open_chars", "_speech")
 
     def __init__(self) -> None:
         self._first = True  # no flush yet
         self._speech = False  # something to hear was sent since the last flush
         self._chars = 0  # sent since the last flush
         self._context = ""  # the end of what was sent, as far as it may matter
-        self._open = False  # whether that ends inside a tag
+        self._open_chars = 0  # how much at the end of that belongs to a tag that is still open
         self._calm = True  # no decision about it is open: plain text cannot make an end of it
+        self._easy = False  # calm, and something to hear was sent: plain text needs no look
+
+    def passes(self, text: str, *, late: bool) -> bool:
+        """Take plain text that brings no flush; return whether it was such.
+
+        If not, nothing was taken: ask :meth:`cut`. Most tokens pass here.
+
+        Args:
+            text: What is to be sent next; not empty.
+            late: Whether FIRST_FLUSH_S have passed since the utterance's first text was sent.
+        """
+        if not self._easy or _special(text) is not None:
+            return False
+        if self._first:
+            chars = self._chars + len(text)
+            if late and chars >= FIRST_FLUSH_CHARS:
+                return False
+            self._chars = chars
+        self._context = (self._context + text)[-_WORD_CHARS:]
+        return True
 
     def cut(self, text: str, *, waited_s: float, ahead_s: float) -> int:
         """Return how much of ``text`` to send before a flush, or -1 to send all without one.
@@ -127,6 +150,7 @@ class FlushPolicy:
                     return self._look(text, waited_s, ahead_s)
             if not self._speech:
                 self._speech = _letter(text) is not None
+            self._easy = self._speech
             self._context = (self._context + text)[-_WORD_CHARS:]
             return -1
         self._chars += len(text)
@@ -138,7 +162,10 @@ class FlushPolicy:
         For a timer FIRST_FLUSH_S after the first text: true if nothing was flushed yet,
         FIRST_FLUSH_CHARS wait and the text sent ends on a word border.
         """
-        if not (self._first and self._chars >= FIRST_FLUSH_CHARS and self._speech) or self._open:
+        if (
+            not (self._first and self._chars >= FIRST_FLUSH_CHARS and self._speech)
+            or self._open_chars
+        ):
             return False
         context = self._context
         if _BORDER.match(context, max(0, len(context) - 1)) is None:
@@ -153,7 +180,7 @@ class FlushPolicy:
         sent ends with a sentence end that lacks at most the white space behind it, and was not
         flushed. Not called for a source that is merely between two tokens: ``example.`` may go on.
         """
-        if self._open or not self._speech:
+        if self._open_chars or not self._speech:
             return False
         match = _RESTING.search(self._context)
         if match is None or not _ends_sentence(match, 0):
@@ -165,10 +192,10 @@ class FlushPolicy:
 
     def flushed(self) -> None:
         """Note a flush behind the text sent so far that was somebody else's idea."""
-        self._first = self._speech = False
+        self._first = self._speech = self._easy = False
         self._chars = 0
-        self._calm = not self._open
-        if not self._open:
+        self._calm = not self._open_chars
+        if not self._open_chars:
             self._context = ""
 
     def _look(self, text: str, waited_s: float, ahead_s: float) -> int:
@@ -176,17 +203,18 @@ class FlushPolicy:
         base = len(self._context)
         whole = self._context + text
         wanted = self._first or ahead_s < FLUSH_AHEAD_S
-        scan = _Scan(whole, speech=self._speech)
+        scan = _Scan(whole, base - self._open_chars, speech=self._speech)
         end = scan.run(base if wanted else len(whole) + 1)
         if end < 0 and self._first and waited_s >= FIRST_FLUSH_S:
             end = self._border(scan, base)
         if end >= 0:
-            self._open = False
+            self._open_chars = 0
             self.flushed()
             return end - base
         self._speech = scan.speech
-        self._open = scan.open_at is not None
+        self._open_chars = 0 if scan.open_at is None else len(whole) - scan.open_at
         self._calm = scan.calm
+        self._easy = self._calm and self._speech
         self._context = whole[scan.needed_from :]
         return -1
 
@@ -203,6 +231,11 @@ class FlushPolicy:
 class _Scan:
     """One look over the remembered text and the new piece.
 
+    Args:
+        whole: Both, joined.
+        heard_to: How much of it an earlier look has searched for speech.
+        speech: Whether that found any.
+
     Attributes:
         whole: Both, joined.
         speech: Whether anything in it, or sent before it, can be heard.
@@ -211,11 +244,11 @@ class _Scan:
 
     __slots__ = ("_heard_to", "_plain", "_settled", "open_at", "speech", "whole")
 
-    def __init__(self, whole: str, *, speech: bool) -> None:
+    def __init__(self, whole: str, heard_to: int, *, speech: bool) -> None:
         self.whole = whole
         self.speech = speech
         self.open_at: int | None = None
-        self._heard_to = 0  # speech was looked for up to here
+        self._heard_to = heard_to
         self._settled = 0  # nothing before it matters any more
         self._plain: list[tuple[int, int]] = []  # stretches outside tags
 
@@ -236,7 +269,7 @@ class _Scan:
     def run(self, lowest: int) -> int:
         """Return the first sentence end from ``lowest`` on with speech before it, or -1."""
         at = 0
-        for match in _ITEM.finditer(self.whole):
+        for match in _items(self.whole):
             start, end = match.span()
             self._listen(start)
             if match.lastgroup == "end":
@@ -268,7 +301,7 @@ class _Scan:
         """Look for speech in the text up to ``end``, which is outside tags."""
         if not self.speech:
             self.speech = _letter(self.whole, self._heard_to, end) is not None
-        self._heard_to = end
+        self._heard_to = max(self._heard_to, end)
 
     def _pass(self, tag: re.Match[str]) -> int:
         """Go behind a tag, or what turned out to be none, and return where that is."""
@@ -276,13 +309,26 @@ class _Scan:
         if kind == "overlong":
             self._listen(end)
         self.speech = self.speech or kind == "phonemes"
-        self._heard_to = end
+        self._heard_to = max(self._heard_to, end)
         if kind != "closing":  # that one may stand between a stop and its white space
             self._settled = end
         return end
 
     def _line_ends(self) -> bool:
         return self.whole.rstrip(" \t\r").endswith("\n")
+
+
+def _items(text: str) -> Iterator[re.Match[str]]:
+    """Yield tags and sentence ends, looking closely only at characters that begin one."""
+    at = 0
+    while (special := _special(text, at)) is not None:
+        at = special.start()
+        item = _item(text, at)
+        if item is None:
+            at += 1
+        else:
+            at = item.end()
+            yield item
 
 
 def _ends_sentence(match: re.Match[str], settled: int) -> bool:

@@ -26,15 +26,19 @@ _PART_OF_END: Final = r"<(?:\|(?:[a-z_]{0,11}\|?)?)?"
 
 CLOSING_TAG: Final = rf"</{_NAME}>"
 PHONEMES: Final = rf"{_START}[^<]{{0,{_BODY}}}{_END}"
-TAG: Final = rf"\[[^\]]{{0,{_BODY}}}\]|<\|[^>]{{0,{_BODY}}}>|</?{_NAME}>"
+TAG: Final = rf"\[[^\]]{{0,{_BODY}}}\]|<\|[^<>]{{0,{_BODY}}}>|</?{_NAME}>"
 """A whole tag. PHONEMES is to be tried first: its content is spoken."""
 
 OPEN_PHONEMES: Final = rf"{_START}[^<]{{0,{_BODY}}}(?:{_PART_OF_END})?\Z"
-OPEN_TAG: Final = rf"\[[^\]]{{0,{_BODY}}}\Z|<\|[^>]{{0,{_BODY}}}\Z|</?(?:{_NAME})?\Z"
+OPEN_TAG: Final = rf"\[[^\]]{{0,{_BODY}}}\Z|<\|[^<>]{{0,{_BODY}}}\Z|</?(?:{_NAME})?\Z"
 """What may become a whole tag with more text."""
 
-OVERLONG: Final = rf"{_START}[^<]{{{_BODY + 1}}}|\[[^\]]{{{_BODY + 1}}}|<\|[^>]{{{_BODY + 1}}}"
-"""What began like a tag and was not closed in time: it is text after all."""
+OVERLONG: Final = (
+    rf"{_START}(?:[^<]{{0,{_BODY + 1}}}(?=<)|[^<]{{{_BODY + 1}}})"
+    rf"|<\|(?:[^<>]{{0,{_BODY + 1}}}(?=<)|[^<>]{{{_BODY + 1}}})"
+    rf"|\[[^\]]{{{_BODY + 1}}}"
+)
+"""What began like a tag and was not closed in time, or not before the next: text after all."""
 
 LETTER: Final = re.compile(r"[^\W_]")
 """A letter or digit of any script."""

@@ -26,6 +26,7 @@ from fishlive.transport.endings import (
 )
 from fishlive.transport.frames import NO_STATUS_CODE
 from fishlive.transport.pings import Pings
+from fishlive.transport.pipe import Pipe
 from fishlive.transport.refusal import refusal, server_closed
 from fishlive.transport.socket import Handshake, Receiver, Socket, Target
 
@@ -34,68 +35,6 @@ WRITE_HIGH_BYTES: Final = 64 * KIB
 
 WRITE_LOW_BYTES: Final = 16 * KIB
 """At or below this it is writable again, as there."""
-
-
-class MemoryPipe:
-    """One direction: what goes in comes out later, in order, unless paused."""
-
-    def __init__(self, delay_s: float, on_drained: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._delay_s = delay_s
-        self._on_drained = on_drained
-        self._items: deque[tuple[float, int, Callable[[], None]]] = deque()
-        self._pump: asyncio.Handle | None = None
-        self.paused = False
-        self.size_bytes = 0
-
-    def put(self, size_bytes: int, deliver: Callable[[], None]) -> None:
-        """Have ``deliver`` called after the delay. ``size_bytes`` counts until then."""
-        self.size_bytes += size_bytes
-        self._items.append((self._loop.time() + self._delay_s, size_bytes, deliver))
-        self._wind()
-
-    def pause(self) -> None:
-        """Deliver nothing more for now. Idempotent."""
-        self.paused = True
-        self._stop()
-
-    def resume(self) -> None:
-        """Deliver again. Idempotent."""
-        self.paused = False
-        self._wind()
-
-    def clear(self) -> None:
-        """Forget what was not delivered."""
-        self._items.clear()
-        self.size_bytes = 0
-        self._stop()
-
-    def _wind(self) -> None:
-        if self._pump or self.paused or not self._items:
-            return
-        due = self._items[0][0]
-        late = due <= self._loop.time()
-        run = self._run
-        self._pump = self._loop.call_soon(run) if late else self._loop.call_at(due, run)
-
-    def _stop(self) -> None:
-        if self._pump:
-            self._pump.cancel()
-            self._pump = None
-
-    def _run(self) -> None:
-        self._pump = None
-        # The first is due because the timer says so: clocks may round.
-        for position in range(len(self._items)):
-            if self.paused or not self._items:
-                break
-            if position and self._items[0][0] > self._loop.time():
-                break
-            _, size_bytes, deliver = self._items.popleft()
-            self.size_bytes -= size_bytes
-            deliver()
-        self._wind()
-        self._on_drained()
 
 
 class MemorySocket:
@@ -107,8 +46,8 @@ class MemorySocket:
         self.receiver = receiver
         self._handshake = handshake
         self._limit_bytes = target.max_message_bytes
-        self._up = MemoryPipe(delay_s, self._drained)
-        self._down = MemoryPipe(delay_s, lambda: None)
+        self._up = Pipe(delay_s, self._drained)
+        self._down = Pipe(delay_s, lambda: None)
         self._peer = MemoryPeer(self, target, self._up, self._down)
         self._pings = Pings()
         self._gone = asyncio.get_running_loop().create_future()
@@ -258,9 +197,7 @@ class MemoryPeer:
         answers_close: Set to False to leave the client's close frame without an answer.
     """
 
-    def __init__(
-        self, client: MemorySocket, target: Target, up: MemoryPipe, down: MemoryPipe
-    ) -> None:
+    def __init__(self, client: MemorySocket, target: Target, up: Pipe, down: Pipe) -> None:
         self.target = target
         self.messages: list[bytes] = []
         self.close_code: int | None = None

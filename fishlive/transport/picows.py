@@ -73,6 +73,8 @@ async def _open(dial: Dial, socket: PicowsSocket) -> PicowsSocket:
             extra_headers=dial.headers(),
             max_redirects=0,
             socket_factory=lambda _url: dial.tcp(),
+            # Installed, it would be taken; its transports (1.2.0) complain to the loop when TLS
+            # is cut, and a descriptor cut while they take it over ends as "no such file".
             use_aiofastnet=False,
         )
         if listener is None:

@@ -8,13 +8,16 @@ import pytest
 
 from fishlive.errors import (
     AuthenticationError,
+    ConcurrencyLimitError,
     ConnectError,
     ConnectTimeout,
     InsufficientCreditsError,
+    StreamInterrupted,
 )
 from fishlive.session import Session
 from fishlive.transport.memory import MemoryRequest
 from fishlive.transport.socket import Receiver, Socket, Target
+from fishlive.wire.serving import encode_error
 from tests.conftest import settle
 from tests.live.service import LOUD, Service, open_channel, read, speak, texts
 
@@ -195,6 +198,44 @@ async def test_messages_between_utterances_interest_nobody() -> None:
         speak(service.peer, LOUD * 2)
 
         assert await read(second) == [LOUD * 2]
+
+
+async def test_a_refusal_right_behind_the_upgrade_is_told() -> None:
+    """A service may accept the upgrade only to say no; its reason reaches ready and utterance."""
+
+    def turn_away(request: MemoryRequest) -> None:
+        peer = service.accept(request)
+        peer.send(encode_error("Concurrency limit exceeded", max_concurrency=5))
+        peer.close(1000)
+
+    service = Service(turn_away)
+    async with open_channel(service) as live:
+        await settle()
+        with pytest.raises(ConcurrencyLimitError) as caught:
+            await live.ready()
+        assert caught.value.max_concurrency == 5
+        with pytest.raises(ConcurrencyLimitError):
+            await read(live.speak("Hello."))
+        assert len(service.requests) <= 3
+
+
+@pytest.mark.parametrize("with_goodbye", [True, False])
+async def test_a_service_that_hangs_up_at_once_is_not_called_for_ever(with_goodbye: bool) -> None:
+    """Text that waits fails with the reason, after a bounded number of connections."""
+
+    def hang_up(request: MemoryRequest) -> None:
+        peer = service.accept(request)
+        if with_goodbye:
+            peer.close(1011, "overloaded")
+        else:
+            peer.drop()
+
+    service = Service(hang_up)
+    async with open_channel(service) as live:
+        for _ in range(3):
+            with pytest.raises(StreamInterrupted):
+                await read(live.speak("Hello."))
+        assert len(service.requests) <= 8
 
 
 async def test_a_transport_that_breaks_is_a_connect_error() -> None:

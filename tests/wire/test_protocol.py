@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -48,6 +49,12 @@ def test_the_order_of_an_utterance() -> None:
         Stop(),
     ]
     assert (protocol.state, protocol.stop_sent) == (State.DRAINING, True)
+
+
+@given(st.text(max_size=80))
+def test_text_is_written_as_messagepack_writes_it(text: str) -> None:
+    """Short text takes a shorter way to the same bytes, of any length and script."""
+    assert speaking().send_text(text) == msgpack.packb({"event": "text", "text": text})
 
 
 def test_audio_goes_through_while_speaking_and_draining() -> None:

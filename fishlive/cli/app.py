@@ -1,0 +1,105 @@
+"""The command line: its commands, and the one place where a command's end becomes a code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from importlib import metadata
+from typing import Annotated, Final, cast
+
+import typer
+
+from fishlive.cli.demo import demo
+from fishlive.cli.exits import MEANINGS, ExitCode, Failure, explain, usage
+from fishlive.cli.live import live
+from fishlive.cli.notes import note, warnings_as_notes
+from fishlive.cli.say import say
+from fishlive.cli.serve import serve
+
+_CODES: Final = "Exit codes:\n" + "\n".join(
+    f"{code.value}: {meaning}." for code, meaning in MEANINGS.items()
+)
+_CODES_IN_SHORT: Final = (
+    "Exit codes: 0 done, 1 the service failed, 2 fix the command, 3 key or credit, 4 network, "
+    "5 busy, 130 interrupted; the whole list is in fishlive --help."
+)
+
+# typer brought click inside itself; the base of this one is UsageError on either side of that.
+_CommandLineError: Final = cast("type[Exception]", typer.BadParameter.__base__)
+
+app = typer.Typer(
+    name="fishlive",
+    help="Live text-to-speech for Fish Audio: text in, speech out while it is being written.",
+    epilog=_CODES,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (say, live, serve, demo):
+    app.command(epilog=_CODES_IN_SHORT)(_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"fishlive {metadata.version('fishlive')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    del version
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; return its exit code. A failure is one line on standard error."""
+    try:
+        with warnings_as_notes():
+            return _run(arguments)
+    except BaseException as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        if failure.message:
+            signalled = failure.code >= ExitCode.INTERRUPTED
+            note(failure.message if signalled else f"error: {failure.message}")
+        return failure.code
+    finally:
+        _flush_stdout()
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command line. Raises Failure, or what the command raises."""
+    if not arguments:
+        app(["--help"], standalone_mode=False, prog_name="fishlive")
+        return ExitCode.USAGE
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="fishlive")
+    except _CommandLineError as error:
+        message = cast("typer.BadParameter", error).format_message().rstrip(".")
+        raise usage(f"{message}: see `fishlive {_named(arguments)}--help`") from error
+    except typer.Abort:
+        raise Failure(ExitCode.INTERRUPTED, "interrupted") from None
+    if code == ExitCode.INTERRUPTED:  # typer swallows KeyboardInterrupt
+        raise Failure(ExitCode.INTERRUPTED, "interrupted")
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _named(arguments: list[str]) -> str:
+    """Return the command that an argument list begins with, with a space; empty if none."""
+    return f"{arguments[0]} " if arguments[0] in {"say", "live", "serve", "demo"} else ""
+
+
+def _flush_stdout() -> None:
+    """Write out what is left; if nobody reads it, let the interpreter not try again."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nothing:  # noqa: PTH123  # no Path for a device
+            os.dup2(nothing.fileno(), sys.stdout.fileno())

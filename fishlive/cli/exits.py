@@ -1,0 +1,139 @@
+"""How a command ends: one code that scripts can use, one line that people can."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from fishlive.errors import (
+    APIStatusError,
+    AuthenticationError,
+    ConfigError,
+    ConnectError,
+    ConnectionLost,
+    FishLiveError,
+    HostNotFoundError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    RateLimitError,
+    StreamInterrupted,
+    SynthesisError,
+    TLSError,
+    UpgradeError,
+)
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    DENIED = 3
+    NETWORK = 4
+    BUSY = 5
+    INTERRUPTED = 130
+    READER_GONE = 141
+    TERMINATED = 143
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "the service failed or cut the speech off: the same command may work later",
+    ExitCode.USAGE: "fix the command: an argument, a file, a missing package, a voice or text "
+    "the service refuses",
+    ExitCode.DENIED: "fix the account: the key, its rights or its credit",
+    ExitCode.NETWORK: "no connection, or it was lost",
+    ExitCode.BUSY: "too many requests at once: wait, then try again",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.READER_GONE: "whoever read standard output went away, as with head; says nothing",
+    ExitCode.TERMINATED: "terminated (SIGTERM)",
+}
+"""What each code means. 130, 141 and 143 are what a shell reports for SIGINT, SIGPIPE, SIGTERM."""
+
+
+class Failure(Exception):
+    """A command that cannot go on.
+
+    Args:
+        code: What the process returns.
+        message: What happened and what to do next, in one line; empty to say nothing.
+    """
+
+    def __init__(self, code: ExitCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def adding(self, note: str) -> Failure:
+        """Return the same failure with one more thing to know, unless it says nothing."""
+        return Failure(self.code, f"{self.message}; {note}" if self.message else "")
+
+
+def usage(message: str) -> Failure:
+    """Return the failure of a command that has to be changed."""
+    return Failure(ExitCode.USAGE, message)
+
+
+_ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
+    (AuthenticationError, ExitCode.DENIED, "set FISH_API_KEY, or use --key-file FILE"),
+    (InsufficientCreditsError, ExitCode.DENIED, ""),
+    (PermissionDeniedError, ExitCode.DENIED, "ask the owner of the voice or of the key"),
+    (RateLimitError, ExitCode.BUSY, "wait, then try again"),
+    (NotFoundError, ExitCode.USAGE, "check --voice"),
+    (InvalidRequestError, ExitCode.USAGE, "check --voice and the other options"),
+    (APIStatusError, ExitCode.FAILED, "try again later"),
+    (HostNotFoundError, ExitCode.NETWORK, "check the network, and --base-url"),
+    (TLSError, ExitCode.NETWORK, "check the certificates of this machine, and its clock"),
+    (UpgradeError, ExitCode.NETWORK, "check --base-url"),
+    (ConnectError, ExitCode.NETWORK, "check the network, or try --local"),
+    (ConnectionLost, ExitCode.NETWORK, "try again"),
+    (StreamInterrupted, ExitCode.FAILED, "try again"),
+    (SynthesisError, ExitCode.FAILED, "change the text, or try again"),
+    (ProtocolError, ExitCode.FAILED, "please report this"),
+)
+"""Errors and what to do about them: the first that fits counts."""
+
+_OPTIONS: Final = {"api_key": "the key", "text": "the text"}
+"""Options whose name is not the argument's own."""
+
+
+def explain(error: BaseException) -> Failure | None:
+    """Return an error as a command's failure; None for a bug, which keeps its traceback."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(ExitCode.INTERRUPTED, "interrupted")
+    if isinstance(error, ConfigError):
+        return usage(f"{_option(error.argument)}{error}")
+    for kind, code, advice in _ANSWERS:
+        if isinstance(error, kind):
+            return Failure(code, f"{error}; {advice}" if advice else str(error))
+    if isinstance(error, OSError) and not isinstance(error, FishLiveError):
+        return usage(about_file(error))
+    return None
+
+
+def about_file(error: OSError) -> str:
+    """Return what the system says about a file."""
+    name = "" if error.filename is None else f"{error.filename}: "
+    return f"{name}{error.strerror or error}"
+
+
+def one_line(text: str) -> str:
+    """Return text for a terminal: one line, anything that could steer it escaped.
+
+    Control characters, line separators and marks of writing direction are what is escaped.
+    """
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+def _option(argument: str | None) -> str:
+    if argument is None:
+        return ""
+    name = _OPTIONS.get(argument) or "--" + argument.rpartition(".")[2].replace("_", "-")
+    return f"{name}: "

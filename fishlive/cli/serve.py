@@ -1,0 +1,100 @@
+"""``fishlive serve``: the local server, until it is stopped."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fishlive.cli.exits import ExitCode, Failure
+from fishlive.cli.notes import note, warn
+from fishlive.cli.service import LOCAL_KEY
+from fishlive.cli.signals import run
+
+if TYPE_CHECKING:
+    from fishlive.server import LocalServer
+
+
+class Pace(str, enum.Enum):
+    """Profiles of the local server: how fast it speaks."""
+
+    instant = "instant"
+    fish_low = "fish-low"
+    fish_balanced = "fish-balanced"
+    fish_normal = "fish-normal"
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback lets others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8765,
+    key: Annotated[
+        str, typer.Option(help="The key it accepts: not a secret, and not your real one.")
+    ] = LOCAL_KEY,
+    profile: Annotated[
+        Pace, typer.Option(help="How fast it speaks: at once, or as the service does.")
+    ] = Pace.instant,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what the documents say is refused.")
+    ] = False,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Utterances at once; more are refused.", min=1)
+    ] = None,
+    credit: Annotated[
+        float | None, typer.Option(help="US dollars on the account; no end unless given.", min=0)
+    ] = None,
+    close_after_finish: Annotated[
+        bool | None,
+        typer.Option(
+            "--close-after-finish/--stay",
+            help="Whether the socket closes behind an utterance; as documented unless given.",
+        ),
+    ] = None,
+) -> None:
+    """Run a server on this machine that speaks Fish Audio's protocol with a real voice.
+
+    Needs no key and no network. Ctrl-C stops it, with exit code 0.
+    """
+    from fishlive.server import LocalServer
+
+    limits: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
+    server = LocalServer(
+        host=host,
+        port=port,
+        keys=(key,),
+        profile=profile.value,
+        strict=strict,
+        credit=credit,
+        close_after_finish=close_after_finish,
+        **limits,
+    )
+    try:
+        run(lambda: _serve(server, key))
+    except Failure as failure:
+        if failure.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+            raise
+        note("stopped")
+
+
+async def _serve(server: LocalServer, key: str) -> None:
+    async with server:
+        if not _is_loopback(server.url):
+            warn("whoever reaches this address and knows the key can use it")
+        sys.stdout.write(f"listening on {server.url}, key {key} (Ctrl-C stops it). Try:\n")
+        sys.stdout.write(
+            f"FISH_API_KEY={key} FISH_BASE_URL={server.url} fishlive say hello -o hello.wav\n"
+        )
+        sys.stdout.flush()
+        await server.serve_forever()
+
+
+def _is_loopback(url: str) -> bool:
+    host = url.removeprefix("http://").rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

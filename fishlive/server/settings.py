@@ -1,0 +1,148 @@
+"""What a local server does, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from fishlive.errors import ConfigError
+from fishlive.limits import MAX_MESSAGE_BYTES, MIB
+
+DEFAULT_KEY: Final = "local"
+"""The only key that opens a local server unless told otherwise: short, and no real key's shape."""
+
+DEFAULT_CONCURRENCY: Final = 1000
+"""Utterances at once, unless told otherwise: a bound on memory, out of the way of a test that is
+not about it. The service's own limits are 5, 15 and 50 (pricing page, 2026-08-21)."""
+
+MAX_BODY_BYTES: Final = 50 * MIB
+"""Largest HTTP body: the service answers 413 above some 50 MiB (observed, api notes, 2026-10)."""
+
+MAX_TEXT_BYTES: Final = 1 * MIB
+"""UTF-8 bytes of text one utterance may hold: the limit of the service's compatible endpoints
+(compat pages, 2026-08), a day of speech. Reading never pauses, so this is what bounds memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How fast the service speaks.
+
+    Attributes:
+        first_audio_s: Seconds from a text's arrival to its first audio.
+        real_time_factor: Seconds it takes to make one second of audio; 0 for as fast as it goes.
+        event_s: Seconds of audio in one ``audio`` event.
+    """
+
+    first_audio_s: float
+    real_time_factor: float
+    event_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no service can have."""
+        if self.first_audio_s < 0 or self.real_time_factor < 0 or self.event_s <= 0:
+            raise ConfigError("a profile's numbers are not negative", argument="profile")
+
+
+ProfileName = Literal["instant", "fish-low", "fish-balanced", "fish-normal"]
+
+_FISH_FACTOR: Final = 0.13
+"""The second event, 464 ms of audio, comes 60 ms after the first (livekit agents#6423, n=150)."""
+
+_FISH_EVENT_S: Final = 20480 / 44100
+"""First and second event are 460 to 464 ms long (livekit agents#6368, #6423): 20480 samples."""
+
+_INSTANT_EVENT_S: Final = 0.1
+"""A tenth of a second is 8.8 KB of 44.1 kHz PCM: small enough that a listener's position is known
+to the syllable, large enough that frames cost nothing, far under any client's message limit (the
+smallest known default is 64 KiB)."""
+
+PROFILES: Final[dict[str, Profile]] = {
+    "instant": Profile(first_audio_s=0.0, real_time_factor=0.0, event_s=_INSTANT_EVENT_S),
+    # 100 ms is the documented time to first audio of s2-pro (models overview, 2026-08).
+    "fish-low": Profile(first_audio_s=0.1, real_time_factor=_FISH_FACTOR, event_s=_FISH_EVENT_S),
+    # "balanced" some 300 ms, "normal" some 500 ms (real-time streaming page, 2026-08).
+    "fish-balanced": Profile(
+        first_audio_s=0.3, real_time_factor=_FISH_FACTOR, event_s=_FISH_EVENT_S
+    ),
+    "fish-normal": Profile(first_audio_s=0.5, real_time_factor=_FISH_FACTOR, event_s=_FISH_EVENT_S),
+}
+"""Profiles by name. The fish ones speak as fast as the service is documented or was seen to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set on a local server; the defaults suit deployed clients.
+
+    Attributes:
+        keys: API keys that are accepted; they share one account. Anything else is a 401.
+        credit: US dollars on the account; None for no end. Empty is a 402, except for the free
+            model. An utterance that was begun is spoken to its end.
+        concurrency: Utterances that may run at once, over WebSocket and HTTP together. A slot is
+            held from ``start`` to ``finish``, or to the end of the connection.
+        concurrency_refusal: How a WebSocket client over the limit is told: ``event``, an
+            ``error`` event with ``max_concurrency`` (documented for the timestamp endpoint), or
+            ``upgrade``, a 429 instead of the 101; then a ``start`` on an open socket can still
+            only be refused by the event. HTTP is always a 429.
+        idle_sockets_count: Whether an open socket holds a slot all its life (undocumented).
+        retry_after_s: Seconds for a ``Retry-After`` header on a 429; None sends none, as seen of
+            the service.
+        close_after_finish: Whether ``finish`` closes the socket. None does as documented: closes
+            on ``/v1/tts/live`` (asyncapi.yml), stays on ``/v1/tts/live/with-timestamp``.
+        profile: How fast it speaks, by name or as a :class:`Profile`.
+        first_audio_s: Replaces the profile's, in seconds.
+        real_time_factor: Replaces the profile's.
+        strict: Refuses what the documents say is refused, and steps out of order.
+        max_message_bytes: Largest WebSocket message; a larger one closes with 1009.
+        max_body_bytes: Largest HTTP body; a larger one is a 413.
+        max_text_bytes: Most text in one utterance, in bytes of UTF-8.
+        hosts: Host names, besides loopback's and the bound one, that requests may be addressed
+            to and web pages may come from.
+    """
+
+    keys: tuple[str, ...] = field(default=(DEFAULT_KEY,), repr=False)
+    credit: float | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+    concurrency_refusal: Literal["event", "upgrade"] = "event"
+    idle_sockets_count: bool = False
+    retry_after_s: float | None = None
+    close_after_finish: bool | None = None
+    profile: Profile | ProfileName = "instant"
+    first_audio_s: float | None = None
+    real_time_factor: float | None = None
+    strict: bool = False
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_text_bytes: int = MAX_TEXT_BYTES
+    hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a setting that cannot be."""
+        keys: object = self.keys  # "local" is a sequence of strings too, and a likely slip
+        if not isinstance(keys, tuple) or not keys or not all(keys):
+            raise ConfigError("keys is a tuple of at least one key", argument="keys")
+        if self.concurrency_refusal not in ("event", "upgrade"):
+            raise ConfigError("'event' or 'upgrade'", argument="concurrency_refusal")
+        for name in ("concurrency", "max_message_bytes", "max_body_bytes", "max_text_bytes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is at least 1", argument=name)
+        _ = self.pace
+
+    @property
+    def pace(self) -> Profile:
+        """The profile with what was set by hand. Raises ConfigError for an unknown name."""
+        chosen = self.profile
+        if not isinstance(chosen, Profile):
+            if chosen not in PROFILES:
+                known = ", ".join(PROFILES)
+                raise ConfigError(f"no profile {chosen!r}: choose {known}", argument="profile")
+            chosen = PROFILES[chosen]
+        first, factor = self.first_audio_s, self.real_time_factor
+        return Profile(
+            first_audio_s=chosen.first_audio_s if first is None else first,
+            real_time_factor=chosen.real_time_factor if factor is None else factor,
+            event_s=chosen.event_s,
+        )
+
+    def closes(self, *, timed: bool) -> bool:
+        """Return whether ``finish`` closes the socket of this endpoint."""
+        return not timed if self.close_after_finish is None else self.close_after_finish

@@ -1,0 +1,129 @@
+"""live/sender.py: the flush policy at work, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fishlive.limits import FIRST_FLUSH_S
+from tests.conftest import settle
+from tests.live.service import Service, kinds, open_channel, texts
+
+
+@pytest.fixture
+async def advance(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Return a function that moves the loop's clock forward and runs what is due then."""
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead[0])
+
+    async def move(seconds: float) -> None:
+        ahead[0] += seconds
+        await settle()
+
+    return move
+
+
+async def test_the_first_sentence_is_flushed_at_its_end() -> None:
+    """As soon as a sentence has ended, in front of what follows it."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(["Hello", " there.", " How", " are"])
+        await settle()
+        assert kinds(service.peer) == "stftS"
+        assert texts(service.peer) == ["Hello there.", " How are"]
+        utterance.interrupt()
+
+
+async def test_never_switches_it_off() -> None:
+    """Without a policy only the stop pushes text through."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak("One. Two. Three.", flush="never")
+        await settle()
+        assert kinds(service.peer) == "stS"
+        utterance.interrupt()
+
+
+@pytest.mark.parametrize(
+    "text", ["It costs $3.50 today", "Ask Dr. Smith", "[laughing. loudly] ha", "so e.g. this"]
+)
+async def test_it_never_flushes_inside(text: str) -> None:
+    """Numbers, abbreviations and cues are not cut."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(list(text))
+        await settle()
+        assert "f" not in kinds(service.peer)
+        assert "".join(texts(service.peer)) == text
+        utterance.interrupt()
+
+
+async def silent(*words: str) -> AsyncIterator[str]:
+    """Yield words, then nothing for ever."""
+    for word in words:
+        yield word
+    await asyncio.Event().wait()
+
+
+async def test_a_long_beginning_without_a_sentence_is_flushed_when_it_is_late(
+    advance: object,
+) -> None:
+    """At the last word border, once 120 characters wait and 0.6 s have passed."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(silent(*["word "] * 30))
+        await settle()
+        assert "f" not in kinds(service.peer)
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        assert kinds(service.peer).endswith("f")
+        utterance.interrupt()
+
+
+async def test_a_sentence_before_a_silence_is_spoken(advance: object) -> None:
+    """An LLM that calls a tool says "Let me check." before it goes quiet, and it is heard."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(silent("Let me", " check."))
+        await settle()
+        assert "f" not in kinds(service.peer)
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        assert kinds(service.peer) == "stf"
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        assert kinds(service.peer) == "stf"
+        utterance.interrupt()
+
+
+async def test_half_a_sentence_before_a_silence_waits(advance: object) -> None:
+    """Nothing is flushed that would sound final and is not."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(silent("Let me", " check the"))
+        await settle()
+        for _ in range(4):
+            await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        assert "f" not in kinds(service.peer)
+        utterance.interrupt()
+
+
+async def test_white_space_behind_a_flush_waits_for_the_next_word() -> None:
+    """It goes out in one message with that, or with the end."""
+    service = Service()
+    async with open_channel(service) as live, live.utterance(flush="sentence") as utterance:
+        await live.ready()
+        await utterance.send("One. ")
+        await settle()
+        assert texts(service.peer) == ["One."]
+        await utterance.send("Two.")
+        await settle()
+        assert texts(service.peer) == ["One.", " Two."]
+        utterance.interrupt()
