@@ -14,13 +14,21 @@ BUFFER_LOW_BYTES: Final = 1 * MIB
 for the round trip that refills the buffer."""
 
 BUFFER_HARD_BYTES: Final = 8 * MIB
-"""Above this the socket is paused: 95 s of 44.1 kHz mono PCM. Pausing is the last valve, because
-a paused socket cannot answer pings that wait behind unread audio."""
+"""What a stalled listener may cost: 95 s of 44.1 kHz mono PCM. Pausing the socket is the last
+valve, because a paused socket cannot answer pings that wait behind unread audio."""
 
 CHUNK_OVERHEAD_BYTES: Final = 128
 """Charged for each chunk on top of its payload, so that a flood of tiny chunks cannot hold more
 memory than the budget says. A bytes object and its deque slot cost 41 B on 64-bit CPython; the
 rest is margin."""
+
+RECEIVE_BUFFER_BYTES: Final = 512 * KIB
+"""Kernel receive buffer (SO_RCVBUF) of a live socket. After reading is paused the rest of the
+batch still arrives, and the reader's buffer never shrinks: 512 KiB bounds that at 0.9 MiB, where
+256 KiB costs 15 % more CPU in a flood (measured, picows 2.3.1)."""
+
+BUFFER_PAUSE_BYTES: Final = BUFFER_HARD_BYTES - RECEIVE_BUFFER_BYTES
+"""Where the socket is paused: one batch before the hard mark, because that much still arrives."""
 
 MAX_MESSAGE_BYTES: Final = 16 * MIB
 """Largest message we accept. The native API names no limit (asyncapi.yml, 2026-08-21) and the
@@ -28,11 +36,6 @@ compatible one says 32 MiB; 16 MiB are 190 s of 44.1 kHz PCM in one message."""
 
 MAX_FRAGMENTS: Final = 1024
 """Fragments one message may come in. 16 MiB in the 16 KiB pieces that servers commonly cut."""
-
-RECEIVE_BUFFER_BYTES: Final = 512 * KIB
-"""Kernel receive buffer (SO_RCVBUF) of a live socket. After reading is paused the rest of the
-batch still arrives, and the reader's buffer never shrinks: 512 KiB bounds that at 0.9 MiB, where
-256 KiB costs 15 % more CPU in a flood (measured, picows 2.3.1)."""
 
 TEXT_QUEUE_BYTES: Final = 64 * KIB
 """UTF-8 bytes of text that may wait for the socket before ``send`` waits. Also the most text

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from fishlive.errors import ConfigError, StreamClosedError
 from fishlive.limits import CONNECT_TIMEOUT_S, CREDIT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
 from fishlive.live.channel import LiveTTS
+from fishlive.live.utterance import warn_abandoned
 from fishlive.models.tts import TTSRequest, check_model, live_request
 from fishlive.secret import Secret
 from fishlive.transport.socket import Connect, Target
@@ -143,9 +144,8 @@ class Session:
 
     async def aclose(self) -> None:
         """Close every channel that is still open. Idempotent."""
-        self._closed = True
-        for channel in list(self._channels):
-            await channel.aclose()
+        if await self._shut():
+            warn_abandoned()
 
     async def __aenter__(self) -> Session:
         if self._closed:
@@ -158,7 +158,14 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        if await self._shut() and error is None:
+            warn_abandoned()
+
+    async def _shut(self) -> bool:
+        """Close everything; return whether speech was abandoned."""
+        self._closed = True
+        abandoned = [await channel.shut() for channel in list(self._channels)]
+        return any(abandoned)
 
     def __repr__(self) -> str:
         return f"<fishlive.Session {self._base_url}{' closed' if self._closed else ''}>"

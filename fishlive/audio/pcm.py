@@ -16,6 +16,10 @@ the quietest consonant of normal speech."""
 WINDOW_S: Final = 0.01
 """Resolution of the search for the first sound, in seconds: the shortest phoneme is some 20 ms."""
 
+MAX_SEARCH_S: Final = 5.0
+"""How far the first sound is searched for, in seconds. Fish begins within one; looking through
+endless silence would cost 60 µs a chunk."""
+
 
 class SampleAligner:
     """Makes every chunk whole samples: an odd byte waits for the next chunk."""
@@ -39,7 +43,7 @@ class SampleAligner:
 
 
 class LeadingSilence:
-    """Measures how much silence an utterance begins with. Looks no further than the first sound.
+    """Measures how much silence an utterance begins with: up to the first sound, or MAX_SEARCH_S.
 
     Args:
         sample_rate_hz: Of the PCM that is fed, in whole samples.
@@ -59,8 +63,8 @@ class LeadingSilence:
         return self._samples / self._rate_hz
 
     def feed(self, chunk: bytes) -> bool:
-        """Look through a chunk; return whether sound was found, now or before."""
-        if self.found:
+        """Look through a chunk; return whether there is nothing more to look for."""
+        if self.found or self.seconds > MAX_SEARCH_S:
             return True
         samples = array("h", chunk)
         if sys.byteorder == "big":

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from fishlive.errors import ConcurrentIterationError, ConfigError
 from fishlive.limits import (
-    BUFFER_HARD_BYTES,
     BUFFER_HIGH_BYTES,
     BUFFER_LOW_BYTES,
+    BUFFER_PAUSE_BYTES,
     CHUNK_OVERHEAD_BYTES,
 )
 
@@ -90,7 +90,7 @@ class AudioBuffer:
         *,
         high: int = BUFFER_HIGH_BYTES,
         low: int = BUFFER_LOW_BYTES,
-        hard: int = BUFFER_HARD_BYTES,
+        hard: int = BUFFER_PAUSE_BYTES,
         on_level: Callable[[Level], None] | None = None,
     ) -> None:
         self._chunks: deque[bytes] = deque()

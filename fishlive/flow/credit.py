@@ -7,7 +7,7 @@ from typing import Final
 
 from fishlive.errors import ConfigError
 from fishlive.flow.buffer import AudioBuffer
-from fishlive.limits import BUFFER_HARD_BYTES, BUFFER_HIGH_BYTES, BUFFER_LOW_BYTES
+from fishlive.limits import BUFFER_HIGH_BYTES, BUFFER_LOW_BYTES, BUFFER_PAUSE_BYTES
 
 RESUME_SHARE: Final = 0.8
 """Share of the credit at which text flows again: 2 s of the usual 10, several round trips, so
@@ -36,7 +36,7 @@ class Credit:
         if limit_s is not None:
             high = min(BUFFER_HIGH_BYTES, int(limit_s * bytes_per_s))
             low = min(BUFFER_LOW_BYTES, int(high * RESUME_SHARE))
-            buffer.set_marks(high=high, low=low, hard=BUFFER_HARD_BYTES)
+            buffer.set_marks(high=high, low=low, hard=BUFFER_PAUSE_BYTES)
 
     @property
     def played_s(self) -> float:
@@ -74,6 +74,6 @@ class Credit:
             raise ConfigError(f"{played_s} is no playing time in seconds", argument="played_s")
         if self.marked_s is None:
             self._buffer.set_marks(
-                high=BUFFER_HIGH_BYTES, low=BUFFER_LOW_BYTES, hard=BUFFER_HARD_BYTES
+                high=BUFFER_HIGH_BYTES, low=BUFFER_LOW_BYTES, hard=BUFFER_PAUSE_BYTES
             )
         self.marked_s = max(played_s, self.marked_s or 0.0)

@@ -208,17 +208,17 @@ class LiveTTS:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        abandoned = await self._close()
+        abandoned = await self.shut()
         if abandoned and error is None:
             warn_abandoned()
 
     async def aclose(self) -> None:
         """Leave the channel, as the end of ``async with`` does. Idempotent."""
-        if await self._close():
+        if await self.shut():
             warn_abandoned()
 
-    async def _close(self) -> bool:
-        """Stop everything; return whether speech was abandoned. Cancelling cuts at once."""
+    async def shut(self) -> bool:
+        """Leave without a warning; return whether speech was abandoned. Cancelling cuts at once."""
         if self._closed or self._line is None:
             self._closed = True
             return False

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishlive.audio.pcm import AUDIBLE_PEAK, LeadingSilence, SampleAligner
+from fishlive.audio.pcm import AUDIBLE_PEAK, MAX_SEARCH_S, LeadingSilence, SampleAligner
 
 
 @given(st.lists(st.binary(max_size=9), max_size=12))
@@ -47,3 +47,16 @@ def test_all_silence_is_never_found() -> None:
 
     assert not silence.feed(bytes(16_000))
     assert (silence.found, silence.seconds) == (False, 1.0)
+
+
+def test_the_search_for_sound_ends() -> None:
+    """After MAX_SEARCH_S of silence nobody looks on, and no leading silence is claimed."""
+    silence = LeadingSilence(8_000)
+    second = bytes(16_000)
+    looked = 1
+    while not silence.feed(second):
+        looked += 1
+
+    assert looked <= MAX_SEARCH_S + 2
+    assert silence.feed(b"\xff\x7f" * 8_000)
+    assert not silence.found

@@ -382,6 +382,24 @@ async def test_a_session_closes_its_channels() -> None:
         fish.live()
 
 
+async def test_leaving_a_session_never_masks_the_bodys_exception() -> None:
+    """Every channel is closed, and what was raised in the body comes out."""
+    service = Service()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ZeroDivisionError):
+            async with Session(
+                "key", base_url="http://127.0.0.1:9", transport=service.connect
+            ) as fish:
+                channels = [await fish.live().__aenter__() for _ in range(3)]
+                for live in channels:
+                    live.speak("Hello.")
+                await settle()
+                raise ZeroDivisionError
+    await settle()
+    assert all(peer.closed for peer in service.peers)
+
+
 async def test_a_channel_dropped_open_is_told() -> None:
     """Forgetting `async with` is a ResourceWarning."""
     service = Service()
