@@ -55,7 +55,7 @@ class LeadingSilence:
         self._rate_hz = sample_rate_hz
         self._window = max(1, round(sample_rate_hz * WINDOW_S))
         self._samples = 0
-        self.found = False
+        self.found: bool = False
 
     @property
     def seconds(self) -> float:

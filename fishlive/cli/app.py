@@ -28,7 +28,7 @@ _CODES_IN_SHORT: Final = (
 # typer brought click inside itself; the base of this one is UsageError on either side of that.
 _CommandLineError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
-app = typer.Typer(
+app: Final[typer.Typer] = typer.Typer(
     name="fishlive",
     help="Live text-to-speech for Fish Audio: text in, speech out while it is being written.",
     epilog=_CODES,

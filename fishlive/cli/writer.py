@@ -27,7 +27,7 @@ class ThreadedWriter:
         self._raw = raw
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self.written_bytes = 0
+        self.written_bytes: int = 0
 
     async def write(self, data: bytes) -> None:
         """Write all of it. Cancelling does not stop the thread. Raises OSError."""

@@ -102,7 +102,7 @@ class AudioBuffer:
         self._peak = self._read_bytes = self._read_chunks = 0
         self._text_pauses = self._socket_pauses = self._waits = 0
         self._dropped_bytes = self._dropped_chunks = 0
-        self.level = Level.FREE
+        self.level: Level = Level.FREE
         self.set_marks(high=high, low=low, hard=hard)
 
     def set_marks(self, *, high: int, low: int, hard: int) -> None:

@@ -37,11 +37,11 @@ class Intake:
         self._now = now
         self._aligner = SampleAligner() if pcm else None
         self._silence = LeadingSilence(request.effective_sample_rate_hz) if pcm else None
-        self.special = True
-        self.odd_mask = 1 if pcm else 0
+        self.special: bool = True
+        self.odd_mask: int = 1 if pcm else 0
         self.first_audio_s: float | None = None
-        self.words = WordTrack()
-        self.merged = 0
+        self.words: WordTrack = WordTrack()
+        self.merged: int = 0
         """Audio messages that made no chunk of their own."""
 
     @property

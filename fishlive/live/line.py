@@ -50,7 +50,7 @@ class Line:
         self._starting = False
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self.stray = 0
+        self.stray: int = 0
         """Messages that came while no utterance was on the line."""
 
     def warm(self, *, keep_error: bool = False) -> None:
@@ -146,27 +146,30 @@ class Line:
             event = decode(message)
         except ProtocolError:
             event = None
-        if isinstance(event, Failure):
-            self._verdict = refusal(event, spoken=False)
-        else:
+        if not isinstance(event, Failure):
             self.stray += 1
+            return
+        error = refusal(event, spoken=False)
+        idle, self._idle = self._idle, None
+        if idle is None:  # not handed over yet: _opened will see it
+            self._verdict = error
+        else:
+            idle.abort()
+            self._error = error
 
     def on_closed(self, error: FishLiveError) -> None:
         """Replace an idle socket that served before.
 
         An unused one is replaced by the next use, so that a service which closes every
-        connection is not called again and again. If the service said why it refuses, the next
-        use learns that instead, once.
+        connection is not called again and again.
         """
         used, idle, self._idle = self._idle_was_used, self._idle, None
         if idle is None:  # not handed over yet: _opened will see that it is closed
             self._verdict = self._verdict or error
             return
-        self._error, self._verdict = self._verdict, None
-        if self._error is None:
-            self._ready.clear()
-            if used:
-                self.warm()
+        self._ready.clear()
+        if used:
+            self.warm()
 
     def on_writable(self) -> None:
         """Nothing waits to be written."""
@@ -187,7 +190,9 @@ class Line:
         self._opening = None
         if self._closed:
             socket.abort()
-        elif socket.closed:  # it came and went, saying why, before connecting had returned
+        elif socket.closed or self._verdict is not None:
+            # It came and went, maybe saying why, before connecting had returned.
+            socket.abort()
             stillborn = ConnectionLost("the connection was lost as soon as it was open")
             self._failed(self._verdict or stillborn, keep_error=keep_error)
         elif self._caller is not None:

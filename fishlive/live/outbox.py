@@ -35,7 +35,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self.items: deque[Item] = deque()
-        self.queued_bytes = self.added_bytes = 0
+        self.queued_bytes: int = 0
+        self.added_bytes: int = 0
 
     def put_text(self, text: str) -> bool:
         """Add text; return whether there is room for more.

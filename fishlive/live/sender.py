@@ -52,11 +52,11 @@ class Sender:
         credit: Credit,
         want_socket: Callable[[], None],
     ) -> None:
-        self.outbox = Outbox()
-        self.room = asyncio.Event()
+        self.outbox: Outbox = Outbox()
+        self.room: asyncio.Event = asyncio.Event()
         self.room.set()
-        self.full = False
-        self.due = False
+        self.full: bool = False
+        self.due: bool = False
         self.first_text_s: float | None = None
         self.replay: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()

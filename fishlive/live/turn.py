@@ -18,6 +18,7 @@ from fishlive.errors import (
     ConnectionLost,
     FishLiveError,
     ProtocolError,
+    RateLimitError,
     StreamClosedError,
     StreamInterrupted,
     SynthesisError,
@@ -71,10 +72,10 @@ class Turn:
     """
 
     def __init__(self, line: Line, plan: Plan, on_stop: Callable[[], None]) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.error: BaseException | None = None
-        self.iterated = False
-        self.text_ended = False
+        self.iterated: bool = False
+        self.text_ended: bool = False
         self._line = line
         self._plan = plan
         self._on_stop = on_stop
@@ -84,14 +85,15 @@ class Turn:
         self._complete = False
         self._interruption: Interruption | None = None
 
-        self.buffer = AudioBuffer(on_level=self._on_level)
+        self.buffer: AudioBuffer = AudioBuffer(on_level=self._on_level)
         self._put = self.buffer.put
-        self.credit = Credit(self.buffer, audio_bytes_per_second(plan.request), plan.credit_s)
-        self.intake = Intake(plan.request, self.buffer, self.loop.time)
+        bytes_per_s = audio_bytes_per_second(plan.request)
+        self.credit: Credit = Credit(self.buffer, bytes_per_s, plan.credit_s)
+        self.intake: Intake = Intake(plan.request, self.buffer, self.loop.time)
 
         protocol = LiveProtocol()
         self._protocol = protocol
-        self.sender = Sender(
+        self.sender: Sender = Sender(
             protocol,
             plan.request,
             FlushPolicy() if plan.sentence_flush else None,
@@ -312,6 +314,13 @@ class Turn:
     # Inside
 
     def _on_event(self, event: ServerEvent) -> None:
+        if isinstance(event, Failure) and self.sender.replay is not None:
+            error = refusal(event, spoken=False)
+            if not isinstance(error, RateLimitError):
+                # It may be the second start on one socket that the service refuses.
+                self._protocol.rewind()
+                self.on_closed(error)
+                return
         self.sender.replay = None
         if isinstance(event, bytes):
             self.intake.take(event)

@@ -44,9 +44,9 @@ class Account:
 
     def __init__(self, settings: Settings) -> None:
         self._keys = [key.encode() for key in settings.keys]
-        self.limit = settings.concurrency
-        self.running = 0
-        self.credit = settings.credit
+        self.limit: int = settings.concurrency
+        self.running: int = 0
+        self.credit: float | None = settings.credit
         self._retry_after_s = settings.retry_after_s
 
     def admit(self, authorization: str | None, model: str) -> None:

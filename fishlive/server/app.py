@@ -58,7 +58,7 @@ class LocalServer:
         **changes: Any,
     ) -> None:
         try:
-            self.settings = replace(settings or Settings(), **changes)
+            self.settings: Settings = replace(settings or Settings(), **changes)
         except TypeError as error:
             raise ConfigError(f"no such setting: {error}") from error
         self._host = host

@@ -44,10 +44,10 @@ class Turn:
 
     def __init__(self, order: Order, slot: Slot | None) -> None:
         self.order = order
-        self.state = NEXT[State.OPENED][Step.START]
+        self.state: State = NEXT[State.OPENED][Step.START]
         self.inbox: Inbox = asyncio.Queue()
-        self.begun_s = asyncio.get_running_loop().time()
-        self.text_bytes = 0
+        self.begun_s: float = asyncio.get_running_loop().time()
+        self.text_bytes: int = 0
         self._slot = slot
         self._buffer = TextBuffer(
             chunk_length=order.chunk_length, min_chunk_length=order.min_chunk_length

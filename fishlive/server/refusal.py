@@ -33,7 +33,7 @@ class Refusal(Exception):
         self.message = message
         self.plain = plain
         self.max_concurrency = max_concurrency
-        self.headers = headers or {}
+        self.headers: dict[str, str] = headers or {}
 
     def response(self) -> web.Response:
         """Return the HTTP answer."""

@@ -35,9 +35,9 @@ AnySocket = TypeVar("AnySocket", bound=Socket)
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 
 NO_SUCH_HOST: Final = frozenset(
-    code
+    _code
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
-    if (code := getattr(socket, name, None)) is not None
+    if (_code := getattr(socket, name, None)) is not None
 )
 """Resolver answers that mean there is no such host. Not every platform has every name."""
 
@@ -88,9 +88,11 @@ class Dial:
     """
 
     def __init__(self, target: Target) -> None:
-        self.host, self.port, secure = check(target)
-        self.tls = (target.tls or system_tls()) if secure else None
-        self.phase = "dns"
+        host, port, secure = check(target)
+        self.host: str = host
+        self.port: int = port
+        self.tls: ssl.SSLContext | None = (target.tls or system_tls()) if secure else None
+        self.phase: str = "dns"
         self.dns_s: float | None = None
         self.tcp_s: float | None = None
         self.watched: socket.socket | None = None

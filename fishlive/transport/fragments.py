@@ -18,7 +18,7 @@ class Fragments:
     __slots__ = ("_count", "_kind", "_limit_bytes", "_parts", "_size_bytes", "ignored")
 
     def __init__(self, limit_bytes: int) -> None:
-        self.ignored = 0
+        self.ignored: int = 0
         self._limit_bytes = limit_bytes
         self._kind: Opcode | None = None
         self._parts: list[bytes] = []

@@ -201,9 +201,9 @@ class MemoryPeer:
         self.target = target
         self.messages: list[bytes] = []
         self.close_code: int | None = None
-        self.closed = False
-        self.answers_pings = True
-        self.answers_close = True
+        self.closed: bool = False
+        self.answers_pings: bool = True
+        self.answers_close: bool = True
         self._client = client
         self._up = up
         self._down = down

@@ -16,8 +16,8 @@ class Pipe:
         self._on_drained = on_drained
         self._items: deque[tuple[float, int, Callable[[], None]]] = deque()
         self._pump: asyncio.Handle | None = None
-        self.paused = False
-        self.size_bytes = 0
+        self.paused: bool = False
+        self.size_bytes: int = 0
 
     def put(self, size_bytes: int, deliver: Callable[[], None]) -> None:
         """Have ``deliver`` called after the delay. ``size_bytes`` counts until then."""

@@ -114,6 +114,10 @@ class LiveProtocol:
             self._enter(advance(self.state, Step.AUDIO))
         return event
 
+    def rewind(self) -> None:
+        """Forget an ending: what was said is said again on another socket."""
+        self._enter(State.DRAINING if self.stop_sent else State.SPEAKING)
+
     def _enter(self, state: State) -> None:
         self.state = state
         self.audio_loops = state in _AUDIO_LOOPS

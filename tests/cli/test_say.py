@@ -181,7 +181,7 @@ async def test_a_refusal_has_a_code_of_its_own(
             ended = await call("say", "hello", "-o", str(tmp_path / "x.wav"))
 
     shown = capsys.readouterr().err
-    assert ended == code
+    assert ended == code, shown
     assert shown.count("\n") == 1
     assert what in shown
     assert "wrong" not in shown

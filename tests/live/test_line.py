@@ -200,17 +200,21 @@ async def test_messages_between_utterances_interest_nobody() -> None:
         assert await read(second) == [LOUD * 2]
 
 
-async def test_a_refusal_right_behind_the_upgrade_is_told() -> None:
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "stays"])
+@pytest.mark.parametrize("wait", [True, False], ids=["idle", "at once"])
+async def test_a_refusal_right_behind_the_upgrade_is_told(closes: bool, wait: bool) -> None:
     """A service may accept the upgrade only to say no; its reason reaches ready and utterance."""
 
     def turn_away(request: MemoryRequest) -> None:
         peer = service.accept(request)
         peer.send(encode_error("Concurrency limit exceeded", max_concurrency=5))
-        peer.close(1000)
+        if closes:
+            peer.close(1000)
 
     service = Service(turn_away)
     async with open_channel(service) as live:
-        await settle()
+        if wait:
+            await settle()
         with pytest.raises(ConcurrencyLimitError) as caught:
             await live.ready()
         assert caught.value.max_concurrency == 5

@@ -205,6 +205,40 @@ async def test_a_reused_socket_that_closes_is_replayed_once(
         assert await read(second) == [LOUD * 2]
 
 
+async def test_a_second_start_that_is_refused_is_replayed_once() -> None:
+    """A service may say no to another start on the same socket; a fresh one decides."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        second = live.speak("Two.")
+        await settle()
+        service.peer.send(encode_error("session already started"))
+        await settle()
+        assert texts(service.peer) == ["Two."]
+        service.peer.send(encode_error("session already started"))
+        with pytest.raises(InvalidRequestError, match="already started"):
+            await read(second)
+
+
+async def test_a_concurrency_refusal_is_not_replayed() -> None:
+    """More requests are the last thing a full account needs."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        second = live.speak("Two.")
+        await settle()
+        service.peer.send(encode_error("busy", max_concurrency=5))
+        with pytest.raises(ConcurrencyLimitError):
+            await read(second)
+        assert len([peer for peer in service.peers if "Two." in texts(peer)]) == 1
+
+
 async def test_a_replay_carries_text_that_was_still_coming() -> None:
     """What was sent is repeated, what comes later follows it, in order."""
     service = Service()

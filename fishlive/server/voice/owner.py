@@ -92,7 +92,7 @@ class Owner:
         self._process_id = os.getpid()
         self._lock = threading.Lock()
         self._inside = threading.Lock()
-        self.users = 0
+        self.users: int = 0
         self._jobs: queue.SimpleQueue[Job | _Leave] = queue.SimpleQueue()
         self._speaker: Speaker | None = None
 
@@ -164,7 +164,7 @@ class _Process:
     """Holds the owner. A forked child gets its own: the parent's thread is not in it."""
 
     def __init__(self) -> None:
-        self.owner = Owner()
+        self.owner: Owner = Owner()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew)
 
