@@ -120,7 +120,7 @@ class Session:
         """
         if self._closed:
             raise StreamClosedError("the session is closed")
-        if credit_s is not None and not credit_s > 0:
+        if credit_s is not None and not 0 < credit_s < float("inf"):
             raise ConfigError(
                 "credit_s is a number of seconds over 0, or None", argument="credit_s"
             )

@@ -103,6 +103,7 @@ def test_settings_that_cannot_be_right_are_refused(
         ({"traceparent": "nonsense"}, "traceparent"),
         ({"traceparent": "00-" + "A" * 32 + "-" + "b" * 16 + "-01"}, "traceparent"),
         ({"credit_s": 0}, "credit_s"),
+        ({"credit_s": float("inf")}, "credit_s"),
         ({"format": "ogg"}, "format"),
         ({"chunk_length": 50}, "chunk_length"),
         ({"voice": "a\nb"}, "voice"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Final
 
 from fishlive.errors import ConfigError
@@ -12,6 +11,9 @@ from fishlive.limits import BUFFER_HIGH_BYTES, BUFFER_LOW_BYTES, BUFFER_PAUSE_BY
 RESUME_SHARE: Final = 0.8
 """Share of the credit at which text flows again: 2 s of the usual 10, several round trips, so
 that a listener at real time does not toggle the gate on every chunk."""
+
+_LONGEST_S: Final = 1e9
+"""No utterance lasts 30 years; also what keeps infinity and NaN out."""
 
 
 class Credit:
@@ -70,7 +72,7 @@ class Credit:
         Raises:
             ConfigError: Not a finite number of seconds from 0.
         """
-        if not isfinite(played_s) or played_s < 0:
+        if not 0 <= played_s < _LONGEST_S:
             raise ConfigError(f"{played_s} is no playing time in seconds", argument="played_s")
         if self.marked_s is None:
             self._buffer.set_marks(

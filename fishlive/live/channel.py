@@ -135,7 +135,8 @@ class LiveTTS:
 
         Waiting, cancelling and errors as :meth:`Utterance.send`. After :meth:`interrupt` it
         raises UtteranceInterrupted until :meth:`speak` or :meth:`utterance` begins the next, so
-        that a producer which was not told yet cannot speak into the new turn.
+        that a producer which was not told yet cannot speak into the new turn. After a failure
+        it raises StreamClosedError until :meth:`end`, or the next turn.
         """
         self._check_here()
         self._check_not_interrupted()
@@ -305,7 +306,7 @@ class LiveTTS:
 
     def _check_here(self) -> None:
         self._open_line()
-        if self._loop is not asyncio.get_running_loop():
+        if self._loop is not asyncio._get_running_loop():
             raise WrongLoopError("this channel was entered in another event loop")
         if self._pid != os.getpid():
             raise ForkedProcessError("this channel was opened before a fork; open another here")

@@ -9,19 +9,31 @@ from the account's governor will be further answers to the same two questions, `
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from fishlive.errors import ConnectError, ConnectionLost, FishLiveError, ProtocolError
 from fishlive.live.refusals import refusal
 from fishlive.transport.socket import Connect, Receiver, Socket, Target
 from fishlive.wire.events import Failure, decode
 
+READY_TRIES: Final = 3
+"""Connections ``ready`` waits for, one after the other, before it says that none stays open."""
+
+IDLE_DOUBT_S: Final = 1.0
+"""After so many idle seconds a socket may be closing at the service: several round trips."""
+
 
 class Caller(Receiver, Protocol):
     """An utterance that waits for a socket, and then listens to it."""
 
-    def attach(self, socket: Socket, *, reused: bool) -> None:
-        """Take the socket; called at most once for each request, maybe within it."""
+    def attach(self, socket: Socket, *, reused: bool, doubtful: bool) -> None:
+        """Take the socket; called at most once for each request, maybe within it.
+
+        Args:
+            socket: Open, as far as we know.
+            reused: Whether it served an utterance before.
+            doubtful: Whether the service may be closing it: it was reused, or idle for long.
+        """
 
     def refuse(self, error: FishLiveError) -> None:
         """Learn that there is no socket; called instead of :meth:`attach`."""
@@ -40,6 +52,8 @@ class Line:
         self._target = target
         self._idle: Socket | None = None
         self._idle_was_used = False
+        self._idle_since_s = 0.0
+        self._keep_error = False
         self._lent: Socket | None = None
         self._opening: asyncio.Task[None] | None = None
         self._caller: Caller | None = None
@@ -59,13 +73,15 @@ class Line:
         Args:
             keep_error: Whether the next use should learn of a failure. Else it tries again.
         """
+        self._keep_error = keep_error or (self._keep_error and self._opening is not None)
         if self._closed or self._starting or self._opening or self._idle or self._lent:
             return
         # Allocating may run a finaliser, and that may come back here.
         self._starting = True
         self._ready.clear()
         self._error = self._verdict = None
-        self._opening = self._loop.create_task(self._open(keep_error), name="fishlive connect")
+        opening = self._loop.create_task(self._open(), name="fishlive connect")
+        self._opening = None if opening.done() else opening  # an eager task may be over
         self._starting = False
 
     async def ready(self) -> None:
@@ -73,13 +89,17 @@ class Line:
 
         Raises:
             ConnectError: It could not be opened; told once.
+            ConnectionLost: It does not stay open.
             APIStatusError: The service refused; told once.
         """
-        if self._error is None:
+        for _ in range(READY_TRIES + 1):
+            if self._error is not None:
+                raise self._take_error()
+            if self._idle is not None or self._lent is not None or self._closed:
+                return
             self.warm(keep_error=True)
-        await self._ready.wait()
-        if self._error is not None:
-            raise self._take_error()
+            await self._ready.wait()
+        raise self._error or ConnectionLost("the service does not keep connections open")
 
     def request(self, caller: Caller) -> None:
         """Give ``caller`` a socket: at once if one is idle, else when it is open."""
@@ -89,7 +109,8 @@ class Line:
         socket, reused = self._idle, self._idle_was_used
         self._idle = None
         if socket is not None and not socket.closed:
-            self._lend(socket, caller, reused=reused)
+            doubtful = reused or self._loop.time() - self._idle_since_s > IDLE_DOUBT_S
+            self._lend(socket, caller, reused=reused, doubtful=doubtful)
             return
         self._caller = caller
         self.warm()
@@ -153,8 +174,11 @@ class Line:
         idle, self._idle = self._idle, None
         if idle is None:  # not handed over yet: _opened will see it
             self._verdict = error
+            return
+        idle.abort()
+        if self._idle_was_used:  # how a service says that it does not keep sockets
+            self.warm()
         else:
-            idle.abort()
             self._error = error
 
     def on_closed(self, error: FishLiveError) -> None:
@@ -174,19 +198,23 @@ class Line:
     def on_writable(self) -> None:
         """Nothing waits to be written."""
 
-    async def _open(self, keep_error: bool) -> None:  # noqa: FBT001  # one caller, above
+    async def _open(self) -> None:
         try:
             socket = await self._connect(self._target, self)
+        except asyncio.CancelledError:
+            if not self._closed:  # somebody cancels every task there is
+                self._failed(ConnectError("connecting was cancelled"))
+            raise
         except FishLiveError as error:
-            self._failed(error, keep_error=keep_error)
+            self._failed(error)
         except Exception as cause:  # noqa: BLE001  # a custom transport may raise anything
             failure = ConnectError(f"the transport failed: {type(cause).__name__}")
             failure.__cause__ = cause
-            self._failed(failure, keep_error=keep_error)
+            self._failed(failure)
         else:
-            self._opened(socket, keep_error=keep_error)
+            self._opened(socket)
 
-    def _opened(self, socket: Socket, *, keep_error: bool) -> None:
+    def _opened(self, socket: Socket) -> None:
         self._opening = None
         if self._closed:
             socket.abort()
@@ -194,31 +222,32 @@ class Line:
             # It came and went, maybe saying why, before connecting had returned.
             socket.abort()
             stillborn = ConnectionLost("the connection was lost as soon as it was open")
-            self._failed(self._verdict or stillborn, keep_error=keep_error)
+            self._failed(self._verdict or stillborn)
         elif self._caller is not None:
             caller, self._caller = self._caller, None
-            self._lend(socket, caller, reused=False)
+            self._lend(socket, caller, reused=False, doubtful=False)
         else:
             self._hold(socket, used=False)
 
-    def _failed(self, error: FishLiveError, *, keep_error: bool) -> None:
+    def _failed(self, error: FishLiveError) -> None:
         self._opening = None
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.refuse(error)
-        elif keep_error:
+        elif self._keep_error:
             self._error = error
         self._ready.set()
 
-    def _lend(self, socket: Socket, caller: Caller, *, reused: bool) -> None:
+    def _lend(self, socket: Socket, caller: Caller, *, reused: bool, doubtful: bool) -> None:
         self._lent = socket
         self._ready.set()
         socket.receiver = caller
-        caller.attach(socket, reused=reused)
+        caller.attach(socket, reused=reused, doubtful=doubtful)
 
     def _hold(self, socket: Socket, *, used: bool) -> None:
         socket.receiver = self
         self._idle, self._idle_was_used = socket, used
+        self._idle_since_s = self._loop.time()
         self._ready.set()
 
     def _take_error(self) -> FishLiveError:

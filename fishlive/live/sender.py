@@ -92,13 +92,13 @@ class Sender:
         since = self._blocked_since_s
         return self._blocked_s + (0.0 if since is None else self._loop.time() - since)
 
-    def attach(self, socket: Socket, *, reused: bool) -> None:
+    def attach(self, socket: Socket, *, doubtful: bool) -> None:
         """Write to this socket from now on, after what a replay has to say again."""
         self._socket = socket
         for message in self.replay or ():
             socket.send(message)
-        # A fresh socket that fails is a failure; only reuse is a guess that may be wrong.
-        self.replay = [] if reused else None
+        # A fresh socket that fails is a failure; only an old one is a guess that may be wrong.
+        self.replay = [] if doubtful else None
         self._plain = False
         self._replay_bytes = 0
 

@@ -56,6 +56,7 @@ class Feeder:
     def __init__(self, source: TextSource) -> None:
         self._source = source
         self._over = False
+        self._begun = False
         self.task: asyncio.Task[None] | None = None
 
     def start(self, turn: Turn) -> None:
@@ -65,11 +66,17 @@ class Feeder:
 
     def stop(self) -> None:
         """Read no further; the task closes the source. Idempotent."""
-        if not self._over and self.task is not None:
+        if not self._over:
             self._over = True
-            self.task.cancel()
+            # A task that is cancelled before its first step never takes it, and closes nothing.
+            if self.task is not None and self._begun:
+                self.task.cancel()
 
     async def _run(self, turn: Turn) -> None:
+        self._begun = True
+        if self._over:
+            await _close_unread(self._source)
+            return
         try:
             await self._carry(turn)
             self._over = True
@@ -188,6 +195,16 @@ async def _close(*sources: object) -> None:
             closing = close()
             if hasattr(closing, "__await__"):
                 await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+
+
+async def _close_unread(source: TextSource) -> None:
+    """Close a source that nobody began to read; a blocking one in a thread of its own."""
+    if isinstance(source, AsyncIterable):
+        await _close(source)
+    elif not isinstance(source, (str, list, tuple)):
+        close = getattr(source, "close", None)
+        if close is not None:
+            threading.Thread(target=close, name="fishlive text", daemon=True).start()
 
 
 class Pull:

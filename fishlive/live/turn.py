@@ -107,7 +107,7 @@ class Turn:
 
         self._socket: Socket | None = None
         self._requested = False
-        self._reused = False
+        self._reused = self._doubtful = False
         self._connect_s: float | None = None
         self._trace_id: str | None = None
 
@@ -180,8 +180,12 @@ class Turn:
         self._wake()
 
     def end_text(self) -> None:
-        """Queue the end of the text. Raises as add_text."""
-        self._check_open()
+        """Queue the end of the text. Raises as add_text; a failed utterance ends all the same."""
+        try:
+            self._check_open()
+        except StreamClosedError:
+            self.text_ended = True
+            raise
         self.text_ended = True
         self._open = False
         if self._protocol.unsaid and not self.sender.outbox.queued_bytes:
@@ -223,7 +227,7 @@ class Turn:
         self._requested = False
         if socket is not None:
             self._line.discard(socket)
-        if self._protocol.unsaid and (self._reused or not self.sender.outbox.items):
+        if self._protocol.unsaid and (self._doubtful or not self.sender.outbox.items):
             # It closed while we had nothing to say: text asks for another, now or later.
             self._wake()
         elif self.sender.replay is not None:
@@ -237,9 +241,9 @@ class Turn:
 
     # A Caller
 
-    def attach(self, socket: Socket, *, reused: bool) -> None:
-        """Speak over this socket."""
-        self._socket, self._reused = socket, reused
+    def attach(self, socket: Socket, *, reused: bool, doubtful: bool) -> None:
+        """Speak over this socket; ``doubtful`` if it may be closing, unknown to us."""
+        self._socket, self._reused, self._doubtful = socket, reused, doubtful
         headers = socket.handshake.headers
         self._connect_s = socket.handshake.connect_s
         self._trace_id = next((headers[n] for n in _TRACE_HEADERS if n in headers), None)
@@ -248,7 +252,7 @@ class Turn:
             return
         if self.buffer.level is Level.HARD:
             socket.pause_reading()
-        self.sender.attach(socket, reused=reused)
+        self.sender.attach(socket, doubtful=doubtful)
         self.sender.pump()
 
     def refuse(self, error: FishLiveError) -> None:

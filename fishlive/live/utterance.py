@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from fishlive.errors import ConcurrentIterationError, ConfigError, StreamClosedError, UsageError
+from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.source import Feeder
 from fishlive.live.stats import NOTHING_HEARD, Interruption, Outcome, UtteranceStats
 from fishlive.live.turn import Turn
@@ -74,9 +75,9 @@ class Utterance:
                 the audio.
         """
         turn = self._turn
-        if not turn.add_text(text if text.__class__ is str else text_of(text)):
-            if not turn.iterated:
-                raise UsageError("no room for text: read the audio in another task")
+        if turn.sender.full and not turn.iterated:
+            raise UsageError("no room for text: read the audio in another task")
+        if not turn.add_text(text if text.__class__ is str else text_of(text)) and turn.iterated:
             await turn.room()
 
     async def flush(self) -> None:
@@ -108,20 +109,20 @@ class Utterance:
             played_s: As :meth:`mark_played`, if the caller knows; nonsense is ignored.
         """
         if played_s is not None:
-            with contextlib.suppress(ConfigError, TypeError):
+            with contextlib.suppress(ConfigError, TypeError, OverflowError):
                 self._turn.mark_played(played_s)
         return self._turn.stop() or NOTHING_HEARD
 
     async def aclose(self) -> None:
         """Interrupt it if it is unfinished, and wait until its text source is closed.
 
-        Waits CLOSE_TIMEOUT_S at most for a source that will not close. Cancelling leaves the
+        Waits twice CLOSE_TIMEOUT_S at most for a source that will not close. Cancelling leaves the
         closing to the channel.
         """
         self._turn.stop()
         task = self._feeder.task if self._feeder is not None else None
         if task is not None and task is not asyncio.current_task():
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=2 * CLOSE_TIMEOUT_S)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Begin to read the audio.

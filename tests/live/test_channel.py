@@ -171,6 +171,24 @@ async def test_send_joins_an_utterance_that_was_begun_by_hand() -> None:
         assert await read(utterance) == [LOUD]
 
 
+async def test_after_a_failure_end_makes_room_for_the_next_utterance() -> None:
+    """A producer that only ever sends and ends is not locked out by one failure."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.send("One")
+        await settle()
+        service.peer.close(1011)
+        await settle()
+        for call in (live.send("more"), live.end()):
+            with pytest.raises(StreamClosedError):
+                await call
+        await live.send("Two.")
+        await live.end()
+        await settle()
+        speak(service.peer, LOUD)
+        assert await read(live) == [LOUD]
+
+
 @pytest.mark.parametrize("call", ["flush", "end"])
 async def test_flush_and_end_need_an_utterance(call: str) -> None:
     """There is nothing to flush or end before the first text."""

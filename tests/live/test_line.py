@@ -12,6 +12,7 @@ from fishlive.errors import (
     ConnectError,
     ConnectTimeout,
     InsufficientCreditsError,
+    ServerError,
     StreamInterrupted,
 )
 from fishlive.session import Session
@@ -240,6 +241,73 @@ async def test_a_service_that_hangs_up_at_once_is_not_called_for_ever(with_goodb
             with pytest.raises(StreamInterrupted):
                 await read(live.speak("Hello."))
         assert len(service.requests) <= 8
+
+
+async def test_what_a_service_says_behind_finish_hurts_nobody() -> None:
+    """An error event on a socket that served is how it hangs up; the next turn is another's."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        service.peer.send(encode_error("session idle"))
+        service.peer.close(1000)
+        await settle()
+        second = live.speak("Two.")
+        await settle()
+        speak(service.peer, LOUD * 2)
+        assert await read(second) == [LOUD * 2]
+
+
+async def test_ready_never_says_so_without_a_connection() -> None:
+    """Whoever waits for an opening that was begun for another reason learns of its failure."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak("Hello.")
+        await settle()
+        service._answer = lambda request: request.refuse(503)
+        utterance.interrupt()
+        waiters = [asyncio.create_task(live.ready()) for _ in range(3)]
+        done, _ = await asyncio.wait(waiters)
+        assert {type(task.exception()) for task in done} == {ServerError}
+
+
+async def test_a_connection_cancelled_from_outside_is_a_failure() -> None:
+    """Code that cancels every task there is leaves no channel that waits for ever."""
+    service = Service(answer=lambda request: None)
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        for task in asyncio.all_tasks():
+            if task.get_name() == "fishlive connect":
+                task.cancel()
+        with pytest.raises(ConnectError, match="cancelled"):
+            await read(utterance)
+        service._answer = None
+        await live.ready()
+
+
+async def test_an_old_idle_socket_that_is_closing_is_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A socket that was warmed long ago may be closed just as the first word goes out."""
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead[0])
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        ahead[0] = 60.0
+        utterance = live.speak("Hello.")
+        await settle()
+        service.peer.close(1001, "idle")
+        await settle()
+        assert texts(service.peer) == ["Hello."]
+        speak(service.peer, LOUD)
+        assert await read(utterance) == [LOUD]
+        assert not utterance.stats.socket_reused
 
 
 async def test_a_transport_that_breaks_is_a_connect_error() -> None:

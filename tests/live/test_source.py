@@ -179,6 +179,64 @@ async def test_every_way_to_stop_closes_the_source(way: str) -> None:
     assert closed.is_set()
 
 
+class Opened:
+    """An LLM stream: open as soon as it is made."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_source_stopped_before_it_was_begun_is_closed() -> None:
+    """A stream holds its connection from the start, so that it is closed even unread."""
+    async with open_channel(Service()) as live:
+        source = Opened()
+        utterance = live.speak(source)
+        live.interrupt()
+        await utterance.aclose()
+        assert source.closed
+
+
+async def test_a_source_for_which_there_is_no_connection_is_closed() -> None:
+    """An utterance that fails as it begins leaves no stream behind, and closing it returns."""
+    async with open_channel(Service(lambda request: request.refuse(401))) as live:
+        await settle()
+        source = Opened()
+        utterance = live.speak(source)
+        assert utterance.outcome == "failed"
+        await utterance.aclose()
+        assert source.closed
+
+
+async def test_a_blocking_source_stopped_before_it_was_begun_is_closed_in_a_thread() -> None:
+    """Closing may block too, so that the loop does not do it."""
+    closed, where = threading.Event(), []
+
+    class Stream:
+        def __iter__(self) -> Iterator[str]:
+            return iter(["never"])
+
+        def close(self) -> None:
+            where.append(threading.current_thread())
+            closed.set()
+
+    async with open_channel(Service()) as live:
+        utterance = live.speak(Stream())
+        live.interrupt()
+        await utterance.aclose()
+        await asyncio.to_thread(closed.wait)
+        assert where != [threading.current_thread()]
+
+
 async def test_a_source_that_fails_to_close_hurts_nobody() -> None:
     """What a source says while it is being closed interests nobody any more."""
 

@@ -130,6 +130,7 @@ async def test_interrupting_never_raises() -> None:
     service = Service()
     async with open_channel(service) as live:
         utterance = live.speak("Hello.")
+        assert utterance.interrupt(played_s=10**400).basis == "consumed"
         assert utterance.interrupt(played_s=-3.0).basis == "consumed"
         finished = live.speak("")
         await read(finished)
@@ -387,12 +388,18 @@ async def test_send_waits_for_room_only() -> None:
 
 
 async def test_send_refuses_to_wait_for_ever() -> None:
-    """If nobody reads, waiting would never end; the error says what to do."""
+    """If nobody reads, waiting would never end; the error says what to do, and adds nothing."""
     service = Service(answer=lambda request: None)
     async with open_channel(service) as live:
         utterance = live.utterance()
+        await utterance.send("x" * TEXT_QUEUE_BYTES)
         with pytest.raises(UsageError, match="read the audio in another task"):
-            await utterance.send("x" * TEXT_QUEUE_BYTES)
+            await utterance.send("y")
+        await settle()
+        service.accept(service.requests[0])
+        await settle()
+        assert "".join(texts(service.peer)) == "x" * TEXT_QUEUE_BYTES
+        utterance.interrupt()
 
 
 async def test_a_cancelled_send_counts_as_sent() -> None:
