@@ -29,12 +29,12 @@ from fishlive.transport.refusal import refusal
 from fishlive.transport.socket import Handshake, Receiver, Socket, Target
 from fishlive.wire.events import plain_text
 
-NO_FRAME_BYTES: Final = -1
+_NO_FRAME_BYTES: Final = -1
 """A size limit that no frame meets, so that every one takes the careful way."""
 
-BINARY: Final = WSMsgType.BINARY
-TYPES: Final = {opcode: WSMsgType(opcode.value) for opcode in Opcode}
-OPCODES: Final = {kind: opcode for opcode, kind in TYPES.items()}
+_BINARY: Final = WSMsgType.BINARY
+_TYPES: Final = {opcode: WSMsgType(opcode.value) for opcode in Opcode}
+_OPCODES: Final = {kind: opcode for opcode, kind in _TYPES.items()}
 
 
 def _silent_logger() -> logging.Logger:
@@ -46,7 +46,7 @@ def _silent_logger() -> logging.Logger:
     return logger
 
 
-SILENT: Final = _silent_logger()
+_SILENT: Final = _silent_logger()
 
 
 async def connect_picows(target: Target, receiver: Receiver) -> Socket:
@@ -56,10 +56,10 @@ async def connect_picows(target: Target, receiver: Receiver) -> Socket:
     for them at the end.
     """
     dial = Dial(target)
-    return await dial.within(_open(dial, PicowsSocket(target, receiver, dial)))
+    return await dial.within(_open(dial, _PicowsSocket(target, receiver, dial)))
 
 
-async def _open(dial: Dial, socket: PicowsSocket) -> PicowsSocket:
+async def _open(dial: Dial, socket: _PicowsSocket) -> _PicowsSocket:
     try:
         # Before the 101 an EOF is no error to picows: it returns no listener.
         _, listener = await ws_connect(
@@ -67,7 +67,7 @@ async def _open(dial: Dial, socket: PicowsSocket) -> PicowsSocket:
             socket.target.url,
             ssl_context=dial.tls,
             websocket_handshake_timeout=None,
-            logger_name=SILENT,
+            logger_name=_SILENT,
             enable_auto_pong=False,
             max_frame_size=socket.target.max_message_bytes,
             extra_headers=dial.headers(),
@@ -105,7 +105,7 @@ def _refusal(error: WSHandshakeError) -> FishLiveError:
     return refusal(status, headers, unchunk(body) if chunked else body)
 
 
-class PicowsSocket(BaseSocket, WSListener):
+class _PicowsSocket(BaseSocket, WSListener):
     """A :class:`~fishlive.transport.socket.Socket` over picows.
 
     Attributes:
@@ -122,7 +122,7 @@ class PicowsSocket(BaseSocket, WSListener):
     def send(self, message: bytes) -> None:
         """See :meth:`Socket.send`."""
         if self._ws and not self._closed:
-            self._ws.send(BINARY, message)
+            self._ws.send(_BINARY, message)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Take the connection over, unless its 101 answers what we did not ask."""
@@ -142,7 +142,7 @@ class PicowsSocket(BaseSocket, WSListener):
         Nothing may escape: picows would close on its own account, and complain later.
         """
         if (
-            frame.msg_type is BINARY
+            frame.msg_type is _BINARY
             and frame.payload_size <= self._limit_bytes
             and frame.fin
             and not frame.rsv1
@@ -166,9 +166,9 @@ class PicowsSocket(BaseSocket, WSListener):
         if (frame.rsv1 or frame.rsv2 or frame.rsv3) and not self._closed:
             self._fail(broken("reserved bits are set"))
             return
-        self._take(OPCODES[frame.msg_type], frame.get_payload_as_memoryview(), fin=bool(frame.fin))
+        self._take(_OPCODES[frame.msg_type], frame.get_payload_as_memoryview(), fin=bool(frame.fin))
         whole = not (self._closed or self._fragments.pending)
-        self._limit_bytes = self.target.max_message_bytes if whole else NO_FRAME_BYTES
+        self._limit_bytes = self.target.max_message_bytes if whole else _NO_FRAME_BYTES
 
     def _write(self, opcode: Opcode, payload: bytes) -> None:
         if not self._ws:
@@ -177,11 +177,11 @@ class PicowsSocket(BaseSocket, WSListener):
             # Without a code picows would put a 0 on the wire.
             self._ws.send_close(WSCloseCode(int.from_bytes(payload, "big")))
         else:
-            self._ws.send(TYPES[opcode], payload)
+            self._ws.send(_TYPES[opcode], payload)
 
     def _mute(self) -> None:
         super()._mute()
-        self._limit_bytes = NO_FRAME_BYTES
+        self._limit_bytes = _NO_FRAME_BYTES
 
     def _why(self, transport: WSTransport) -> FishLiveError:
         """Return why the connection ended: a close frame that picows sent tells."""

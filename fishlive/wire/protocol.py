@@ -45,11 +45,11 @@ class LiveProtocol:
     """
 
     def __init__(self) -> None:
-        self.state = State.OPENED
-        self.stop_sent = False
-        self.unknown = 0
-        self.late = 0
-        self.audio_loops = False
+        self.state: State = State.OPENED
+        self.stop_sent: bool = False
+        self.unknown: int = 0
+        self.late: int = 0
+        self.audio_loops: bool = False
         # A packer of our own: packb builds one, with a buffer of 256 KiB, for each message.
         self._pack = msgpack.Packer(buf_size=_PACKER_BYTES).pack
 
