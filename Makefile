@@ -16,6 +16,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error tests/typing/api.py
 	@# What users see is an installed package, so that is what is verified.
 	@rm -rf build/types && $(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	PYTHONPATH=build/types $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes fishlive --ignoreexternal
