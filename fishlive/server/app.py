@@ -220,7 +220,10 @@ class LocalServer:
             full = desk.account.full
             if self.settings.idle_sockets_count and not full:
                 held.callback(desk.account.slot().release)
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:  # the client left during the upgrade, as clients may
+                return web.Response()
             self._conversations.add(conversation)
             held.callback(self._conversations.discard, conversation)
             if self.settings.idle_sockets_count and full:

@@ -32,6 +32,10 @@ from fishlive.transport.socket import Socket, Target
 
 AnySocket = TypeVar("AnySocket", bound=Socket)
 
+CUT_TURNS: Final = 50
+"""Turns of the loop to wait until the transport has seen that its socket was cut, and closed it.
+Three are enough, ten with TLS; a loop that ends sooner would find the transport open."""
+
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 
 NO_SUCH_HOST: Final = frozenset(
@@ -209,6 +213,10 @@ class Dial:
         task.cancel()
         self.cut()
         await asyncio.wait((task,))
+        for _ in range(CUT_TURNS):
+            if self._sock is None or self._sock.fileno() < 0:
+                return
+            await asyncio.sleep(0)
 
 
 def new_socket(address: AddrInfoType) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fishlive.errors import ConfigError, UsageError
 from fishlive.server import LocalServer, Settings
 from fishlive.server.voice.encode import Encoder
 from fishlive.server.voice.espeak import Espeak
+from fishlive.session import Session
 from tests.server.talk import HOURS, LIVE, TIMED, posting, talking, until
 
 
@@ -224,3 +226,23 @@ def test_settings_and_keywords() -> None:
     """Keywords replace single settings of those that are given."""
     server = LocalServer(Settings(concurrency=3, strict=True), concurrency=7)
     assert (server.settings.concurrency, server.settings.strict) == (7, True)
+
+
+async def test_a_client_that_leaves_during_the_upgrade_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Hanging up is a client's right: nothing is logged as an error, and the server goes on."""
+    upgrade = (
+        b"GET /v1/tts/live HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer local\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with LocalServer() as server:
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(upgrade)
+            writer.transport.abort()
+            await asyncio.sleep(0)
+        async with Session("local", base_url=server.url) as fish, fish.live() as live:
+            await live.ready()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
