@@ -19,7 +19,8 @@ types: $(VENV)/.dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error tests/typing/api.py
 	@# What users see is an installed package, so that is what is verified.
 	@rm -rf build/types && $(BIN)/python -m pip install --quiet --no-deps --target build/types .
-	PYTHONPATH=build/types $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes fishlive --ignoreexternal
+	@# --verifytypes asks the first python on the PATH where packages are, and heeds no --pythonpath.
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH="$(CURDIR)/build/types" $(BIN)/basedpyright --verifytypes fishlive --ignoreexternal
 
 check: $(VENV)/.dev
 	$(BIN)/pytest

@@ -13,10 +13,10 @@ import socket
 import ssl
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from aiohappyeyeballs import AddrInfoType, start_connection
+from aiohappyeyeballs import start_connection
 
 from fishlive.errors import (
     ConfigError,
@@ -31,6 +31,11 @@ from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, RECEIVE_BUFFER_BYTES
 from fishlive.transport.socket import Socket, Target
 
 AnySocket = TypeVar("AnySocket", bound=Socket)
+
+Address: TypeAlias = tuple[
+    int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]
+]
+"""One answer of getaddrinfo. As aiohappyeyeballs' AddrInfoType, which leaves out the last type."""
 
 CUT_TURNS: Final = 50
 """Turns of the loop to wait until the transport has seen that its socket was cut, and closed it.
@@ -193,7 +198,7 @@ class Dial:
         doing = "reach" if phase == "tcp" else f"finish {phase} with"
         return ConnectError(f"cannot {doing} {self.host}:{self.port}: {why}", phase=phase)
 
-    async def _resolve(self) -> Sequence[AddrInfoType]:
+    async def _resolve(self) -> Sequence[Address]:
         try:
             return resolve_numeric(self.host, self.port)
         except socket.gaierror:
@@ -219,7 +224,7 @@ class Dial:
             await asyncio.sleep(0)
 
 
-def new_socket(address: AddrInfoType) -> socket.socket:
+def new_socket(address: Address) -> socket.socket:
     """Return a TCP socket with a small receive buffer, which must be set before it connects."""
     family, kind, proto, _, _ = address
     sock = socket.socket(family, kind, proto)
@@ -241,7 +246,7 @@ def connected(sock: socket.socket) -> bool:
     return True
 
 
-def resolve_numeric(host: str, port: int) -> Sequence[AddrInfoType]:
+def resolve_numeric(host: str, port: int) -> Sequence[Address]:
     """Return the addresses of an IP literal without asking a resolver; gaierror for a name."""
     return socket.getaddrinfo(
         host,
