@@ -26,14 +26,18 @@ class Outbox:
     """A queue of text and orders. Whoever fills it looks at how much waits.
 
     Attributes:
+        fresh: Text that a source brought within its present step, before :meth:`gather`.
+        gathered: How many pieces were ever gathered.
         items: What waits.
         queued_bytes: UTF-8 bytes of text that wait.
         added_bytes: UTF-8 bytes of text that ever were added.
     """
 
-    __slots__ = ("added_bytes", "items", "queued_bytes")
+    __slots__ = ("added_bytes", "fresh", "gathered", "items", "queued_bytes")
 
     def __init__(self) -> None:
+        self.fresh: list[str] = []
+        self.gathered: int = 0
         self.items: deque[Item] = deque()
         self.queued_bytes: int = 0
         self.added_bytes: int = 0
@@ -51,6 +55,21 @@ class Outbox:
         else:
             self.items.extend(pieces(text))
         return queued < TEXT_QUEUE_BYTES
+
+    def gather(self) -> bool:
+        """Queue what a source brought; return whether there is room for more.
+
+        Raises InvalidTextError, with the index of the piece in its source, as :meth:`put_text`.
+        """
+        fresh, first = self.fresh[:], self.gathered
+        self.fresh.clear()
+        self.gathered += len(fresh)
+        text = fresh[0] if len(fresh) == 1 else "".join(fresh)
+        try:
+            return self.put_text(text) if text else self.queued_bytes < TEXT_QUEUE_BYTES
+        except InvalidTextError as error:
+            index = next(i for i, piece in enumerate(fresh, first) if not _is_unicode(piece))
+            raise InvalidTextError(str(error), index=index) from error
 
     def put(self, order: Order) -> None:
         """Add a flush or the stop, behind the text that waits."""
@@ -78,6 +97,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget everything that waits."""
+        self.fresh.clear()
         self.items.clear()
         self.added_bytes -= self.queued_bytes
         self.queued_bytes = 0
@@ -92,6 +112,14 @@ class Outbox:
             size += len(piece)
             items.popleft()
             yield piece
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        utf8_bytes(text)
+    except InvalidTextError:
+        return False
+    return True
 
 
 def utf8_bytes(text: str) -> int:

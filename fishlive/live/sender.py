@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from fishlive.errors import InvalidTextError
 from fishlive.flow.buffer import AudioBuffer, Level
 from fishlive.flow.credit import Credit
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
@@ -32,11 +33,13 @@ class Sender:
         buffer: Where the audio comes in: no text is sent while it is not free.
         credit: No text is sent while it is spent.
         want_socket: Called when there is something to send and no socket.
+        reject: Called with the error when what a source brought is not text.
 
     Attributes:
         outbox: What waits to be sent.
         room: Set while callers may add text.
         full: Whether callers wait for room.
+        look: Whether a source has to ask before it goes on: there is no room, or no use.
         due: Whether somebody will pump before this turn of the loop is over.
         first_text_s: When the first speakable text was sent, by the loop's clock.
         replay: What to send again if the socket turns out to be closing; None once too late.
@@ -51,11 +54,13 @@ class Sender:
         buffer: AudioBuffer,
         credit: Credit,
         want_socket: Callable[[], None],
+        reject: Callable[[InvalidTextError], None],
     ) -> None:
         self.outbox: Outbox = Outbox()
         self.room: asyncio.Event = asyncio.Event()
         self.room.set()
         self.full: bool = False
+        self.look: bool = False
         self.due: bool = False
         self.first_text_s: float | None = None
         self.replay: list[bytes] | None = None
@@ -66,12 +71,15 @@ class Sender:
         self._buffer = buffer
         self._credit = credit
         self._want_socket = want_socket
+        self._reject = reject
         self._started = False
         self._items = self.outbox.items
+        self._fresh = self.outbox.fresh
         self._send = protocol.send_text
         # Whether text needs nothing but writing: it is neither the first nor the first since a
         # flush, nor kept for a replay.
         self._plain = False
+        self._direct = False  # whether a single token may go past the outbox: `_text` says when
         self._late = False  # whether FIRST_FLUSH_S have passed since the first text
         self._socket: Socket | None = None
         self._unflushed = False  # whether text was sent that no flush followed
@@ -99,26 +107,61 @@ class Sender:
             socket.send(message)
         # A fresh socket that fails is a failure; only an old one is a guess that may be wrong.
         self.replay = [] if doubtful else None
-        self._plain = False
+        self._plain = self._direct = False
         self._replay_bytes = 0
 
     def detach(self) -> None:
         """Write to no socket until the next :meth:`attach`."""
         self._socket = None
+        self._direct = False
 
     def close(self) -> None:
         """Send nothing more; whoever waits for room goes on."""
         self._socket = None
+        self._direct = False
         self.outbox.clear()
         self.full = False
+        self.look = True
         self.room.set()
         self._unblock()
         self._stop_timer()
+
+    def fill(self) -> bool:
+        """Have callers wait for room; always False."""
+        self.full = self.look = True
+        self.room.clear()
+        return False
+
+    def detour(self) -> None:
+        """Have the next token go through the outbox: buffer or credit may have something to say."""
+        self._direct = False
+
+    def step(self) -> None:
+        """Write what a step of the source brought: a plain token at once, all else by pump."""
+        fresh = self._fresh
+        if self._direct and len(fresh) == 1 and not self._items:
+            text, socket, policy = fresh[0], self._socket, self._policy
+            if (
+                socket is not None
+                and socket.writable
+                and text
+                and text.isascii()
+                and (policy is None or policy.passes(text))
+            ):
+                socket.send(self._send(text))
+                outbox = self.outbox
+                outbox.added_bytes += len(text)
+                outbox.gathered += 1
+                fresh.clear()
+                return
+        self.pump()
 
     def pump(self) -> None:
         """Write what may be written now, or ask for a socket."""
         self.due = False
         items = self._items
+        if self._fresh and not self._gather():
+            return
         if not items:
             return
         socket, outbox, buffer, credit = self._socket, self.outbox, self._buffer, self._credit
@@ -142,11 +185,25 @@ class Sender:
             else:
                 self._write(socket, self._protocol.send_stop())
                 self._stop_timer()
+        self._all_gone()
+
+    def _all_gone(self) -> None:
+        """Note that nothing holds text back now."""
         if self._blocked_since_s is not None:
             self._unblock()
         if self.full:
-            self.full = False
+            self.full = self.look = False
             self.room.set()
+        self._direct = self._plain and self._credit.marked_s is None
+
+    def _gather(self) -> bool:
+        try:
+            if not self.outbox.gather():
+                self.fill()
+        except InvalidTextError as error:
+            self._reject(error)
+            return False
+        return True
 
     def _text(self, socket: Socket, text: str) -> bool:
         """Write text up to where the policy wants a flush, then that; or all of it.
@@ -158,7 +215,7 @@ class Sender:
         if not self._plain and not self._started:
             self._started = True
             self._write(socket, self._protocol.send_start(self._request.payload()))
-        if policy is not None and not policy.passes(text, late=self._late):
+        if policy is not None and not policy.passes(text):
             cut = policy.cut(
                 text, waited_s=FIRST_FLUSH_S if self._late else 0.0, ahead_s=self._credit.ahead_s
             )
@@ -176,7 +233,7 @@ class Sender:
             self._send_text(socket, text[:cut])
         if self._unflushed:
             self._write(socket, self._protocol.send_flush())
-            self._unflushed = self._plain = False
+            self._unflushed = self._plain = self._direct = False
         rest = text[cut:]
         if not rest:
             return True
@@ -196,7 +253,7 @@ class Sender:
     def _flush(self, socket: Socket) -> None:
         if self._unflushed:
             self._write(socket, self._protocol.send_flush())
-            self._unflushed = self._plain = False
+            self._unflushed = self._plain = self._direct = False
             if self._policy is not None:
                 self._policy.flushed()
 

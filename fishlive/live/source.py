@@ -26,6 +26,13 @@ from fishlive.text.llm import text_of
 TextSource: TypeAlias = str | Iterable[Any] | AsyncIterable[Any]
 """Text, or what yields text or the events of a known LLM stream."""
 
+TOKEN_CHARS: Final = 64
+"""Longest text that is taken for a token, in characters: longer than any word of an LLM."""
+
+STEP_TOKENS: Final = 64
+"""Tokens that a source may bring within one step before their size is looked at: with the above
+that is 4 Ki characters at most, a sixteenth of the queue."""
+
 _END: Final = object()
 
 
@@ -128,24 +135,21 @@ class _Steps(Coroutine[Any, None, None]):
     def __init__(self, inner: Coroutine[Any, None, None], turn: Turn) -> None:
         self._inner = inner
         self._send = inner.send
-        self._sender = turn.sender
-        self._pump = turn.sender.pump
+        self._step = turn.sender.step
 
     def send(self, value: None) -> Any:
         """Take one step."""
-        self._sender.due = True
         try:
             return self._send(value)
         finally:
-            self._pump()
+            self._step()
 
     def throw(self, *error: Any) -> Any:
         """Take one step with an exception, as a cancellation does."""
-        self._sender.due = True
         try:
             return self._inner.throw(*error)
         finally:
-            self._pump()
+            self._step()
 
     def close(self) -> None:
         """End it where it stands."""
@@ -157,16 +161,22 @@ class _Steps(Coroutine[Any, None, None]):
 
 async def _add_all(turn: Turn, items: AsyncIterator[Any]) -> None:
     """Add every item, waiting where there is no room. Raises InvalidTextError with its index."""
-    add = turn.add_text
-    index = 0
+    sender, outbox = turn.sender, turn.sender.outbox
+    fresh = outbox.fresh
+    bring = fresh.append
     try:
         async for item in items:
-            if not add(item if item.__class__ is str else text_of(item)):
+            text = item if item.__class__ is str else text_of(item)
+            bring(text)
+            big = len(text) > TOKEN_CHARS or len(fresh) > STEP_TOKENS
+            if (big or sender.look) and not turn.gather():
                 await turn.room()
-            index += 1
+        if fresh:
+            turn.gather()
     except InvalidTextError as error:
         if error.index is not None:
             raise
+        index = outbox.gathered + len(fresh)
         raise InvalidTextError(str(error), index=index) from error
 
 

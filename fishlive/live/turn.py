@@ -100,9 +100,9 @@ class Turn:
             buffer=self.buffer,
             credit=self.credit,
             want_socket=self._request,
+            reject=self.fail,
         )
         self._put_text = self.sender.outbox.put_text
-        self._call_soon = self.loop.call_soon
         self._open = True  # whether text may be added
 
         self._socket: Socket | None = None
@@ -164,18 +164,25 @@ class Turn:
         if not text:
             return True
         sender = self.sender
-        if not sender.due:
-            sender.due = True
-            self._call_soon(sender.pump)
-        if self._put_text(text):
-            return True
-        sender.full = True
-        sender.room.clear()
-        return False
+        if sender.outbox.fresh:
+            self.gather()
+        self._wake()
+        return self._put_text(text) or sender.fill()
+
+    def gather(self) -> bool:
+        """Queue what the source brought, which stands in front of anything added from now on.
+
+        Returns whether there is room for more. Raises as :meth:`add_text`.
+        """
+        if not self._open:
+            self._check_open()
+        return self.sender.outbox.gather() or self.sender.fill()
 
     def add_flush(self) -> None:
         """Queue a flush, dropped if no text came since the last one. Raises as add_text."""
         self._check_open()
+        if self.sender.outbox.fresh:
+            self.gather()
         self.sender.outbox.put(Order.FLUSH)
         self._wake()
 
@@ -186,6 +193,8 @@ class Turn:
         except StreamClosedError:
             self.text_ended = True
             raise
+        if self.sender.outbox.fresh:
+            self.gather()
         self.text_ended = True
         self._open = False
         if self._protocol.unsaid and not self.sender.outbox.queued_bytes:
@@ -349,6 +358,7 @@ class Turn:
                 self._finish()
 
     def _on_level(self, level: Level) -> None:
+        self.sender.detour()
         socket = self._socket
         if socket is None:
             return
@@ -362,13 +372,14 @@ class Turn:
     def mark_played(self, played_s: float) -> None:
         """Note what was heard, on the utterance's own clock. Raises ConfigError."""
         self.credit.mark(played_s)
+        self.sender.detour()
         self._wake()
 
     def _wake(self) -> None:
         """Pump at the end of this turn of the loop, so that what comes within it is joined."""
         if not self.sender.due:
             self.sender.due = True
-            self._call_soon(self.sender.pump)
+            self.loop.call_soon(self.sender.pump)
 
     def _request(self) -> None:
         if not self._requested and self._outcome is Outcome.RUNNING and not self._complete:

@@ -22,9 +22,17 @@ from fishlive.wire.machine import NEXT, State, Step, advance
 _AUDIO_LOOPS: Final = frozenset(s for s in State if NEXT[s].get(Step.AUDIO) is s)
 """States that audio does not change: there the hot path asks one flag instead of the table."""
 
-_TEXT_HEADS: Final = tuple(encode("text", text="x" * n)[: -n or None] for n in range(32))
+_SPEAKING: Final = State.SPEAKING
+"""Looked up once: asking an enum costs a token 0.03 µs of its 0.25."""
+
+_SHORT_BYTES: Final = 32
+"""Where msgpack's next format for strings begins, in bytes."""
+
+_TEXT_HEADS: Final = tuple(
+    encode("text", text="x" * size)[: -size or None] for size in range(_SHORT_BYTES)
+)
 """What comes before the text of a short text event, by its length in bytes: a token is written in
-0.2 µs instead of 0.7. Taken from what msgpack writes; 32 bytes is where its next format begins."""
+0.25 µs instead of 0.7. Taken from what msgpack writes."""
 
 _PACKER_BYTES: Final = 1024
 """First size of the write buffer, in bytes: a frame of 5 to 10 tokens is under 100."""
@@ -67,11 +75,12 @@ class LiveProtocol:
 
     def send_text(self, text: str) -> bytes:
         """Add text, verbatim: no space is added. Raises UsageError outside start and stop."""
-        if self.state is not State.SPEAKING:
+        if self.state is not _SPEAKING:
             advance(self.state, Step.TEXT)
         data = text.encode()
-        if len(data) < len(_TEXT_HEADS):
-            return _TEXT_HEADS[len(data)] + data
+        size = len(data)
+        if size < _SHORT_BYTES:
+            return _TEXT_HEADS[size] + data
         message: bytes = self._pack({"event": "text", "text": text})
         return message
 

@@ -12,6 +12,7 @@ from fishlive.errors import (
     ConnectError,
     ConnectTimeout,
     InsufficientCreditsError,
+    InvalidRequestError,
     ServerError,
     StreamInterrupted,
 )
@@ -342,3 +343,55 @@ async def test_a_connection_that_takes_too_long_is_given_up() -> None:
     ):
         with pytest.raises(ConnectTimeout):
             await live.ready()
+
+
+async def test_an_idle_socket_that_closes_is_not_ready_any_more() -> None:
+    """Who waits for ready afterwards waits for its replacement."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        service._answer = lambda request: None
+        service.peer.close(1001)
+        await settle()
+        waiter = asyncio.create_task(live.ready())
+        await settle()
+        assert not waiter.done()
+        service.accept(service.requests[-1])
+        await waiter
+
+
+async def test_an_old_refusal_does_not_condemn_the_next_connection() -> None:
+    """The error of one socket is forgotten when another is opened."""
+    service = Service()
+
+    def refuse_and_accept(request: MemoryRequest) -> None:
+        service.accept(request).send(encode_error("no such voice"))
+
+    service._answer = refuse_and_accept
+    async with open_channel(service) as live:
+        await settle()
+        service._answer = None
+        with pytest.raises(InvalidRequestError):
+            await live.ready()
+        await live.ready()
+        utterance = live.speak("Hello.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert await read(utterance) == [LOUD]
+
+
+async def test_a_close_that_is_cancelled_cuts_the_socket() -> None:
+    """Leaving a channel may be cancelled while it says goodbye; nothing stays open."""
+    service = Service()
+    channel = open_channel(service)
+    live = await channel.__aenter__()
+    await live.ready()
+    service.peer.answers_close = False
+    leaving = asyncio.create_task(channel.__aexit__(None, None, None))
+    await settle()
+    assert not leaving.done()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await settle()
+    assert service.peer.closed

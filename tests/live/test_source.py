@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from fishlive.errors import ConfigError, InvalidTextError, UsageError
+from fishlive.limits import TEXT_QUEUE_BYTES
 from tests.conftest import settle
 from tests.live.service import LOUD, Service, kinds, open_channel, read, reading, speak, texts
 
@@ -390,4 +391,90 @@ async def test_a_slow_service_slows_the_source_down() -> None:
         utterance = live.speak(source())
         await settle(200)
         assert pulled == 64
+        utterance.interrupt()
+
+
+@pytest.mark.parametrize("pause", [True, False], ids=["suspends", "runs through"])
+async def test_half_a_surrogate_pair_is_refused_with_its_index(*, pause: bool) -> None:
+    """Whether tokens leave one by one or joined, the error names the one that is no text."""
+
+    async def source() -> AsyncIterator[str]:
+        for item in ("Hello", ",", "\ud83d", " world"):
+            if pause:
+                await asyncio.sleep(0)
+            yield item
+
+    async with open_channel(Service()) as live:
+        with pytest.raises(InvalidTextError, match="surrogate") as caught:
+            await read(live.speak(source()))
+        assert caught.value.index == 2
+
+
+async def test_what_a_source_says_by_hand_keeps_its_place() -> None:
+    """A source may flush and send on its own channel: behind what it has yielded so far."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+
+        async def source() -> AsyncIterator[str]:
+            yield "One"
+            await live.flush()
+            yield "Two"
+            await live.send("Three")
+            yield "Four"
+
+        utterance = live.speak(source(), flush="never")
+        await settle()
+        assert texts(service.peer) == ["One", "TwoThreeFour"]
+        assert kinds(service.peer) == "stftS"
+        utterance.interrupt()
+
+
+async def test_tokens_wait_while_the_listener_is_far_behind() -> None:
+    """A token that comes alone is held back by credit like all text."""
+    service = Service()
+    go = asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        for word in ("One", " two", " three"):
+            await asyncio.sleep(0)
+            yield word
+        await go.wait()
+        yield " four"
+
+    async with open_channel(service, credit_s=1.0) as live:
+        utterance = live.speak(source())
+        await settle()
+        assert "".join(texts(service.peer)) == "One two three"
+        speak(service.peer, LOUD * 48_000, finish=None)
+        await settle()
+        go.set()
+        await settle()
+        assert "".join(texts(service.peer)) == "One two three"
+        listener = aiter(utterance)
+        await anext(listener)
+        await settle()
+        assert "".join(texts(service.peer)) == "One two three four"
+        utterance.interrupt()
+
+
+async def test_a_source_that_never_pauses_waits_for_room() -> None:
+    """It is held when the queue of text is full, and goes on when that has left."""
+    service = Service(answer=lambda request: None)
+    taken = 0
+
+    async def source() -> AsyncIterator[str]:
+        nonlocal taken
+        for _ in range(2 * TEXT_QUEUE_BYTES // 16):
+            taken += 1
+            yield "sixteen letters "
+
+    async with open_channel(service) as live:
+        utterance = live.speak(source(), flush="never")
+        await settle()
+        assert taken * 16 < TEXT_QUEUE_BYTES * 1.2
+        service.accept(service.requests[0])
+        await settle()
+        assert taken * 16 == 2 * TEXT_QUEUE_BYTES
+        assert sum(map(len, texts(service.peer))) == 2 * TEXT_QUEUE_BYTES
         utterance.interrupt()

@@ -523,3 +523,21 @@ async def test_finished_utterances_leave_nothing_behind() -> None:
         await settle()
         assert len(service.peers) == 1
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_socket_that_was_paused_reads_for_the_next_utterance() -> None:
+    """The end may come in the batch that filled the buffer; the socket is not kept paused."""
+    service = Service()
+    async with open_channel(service, credit_s=None) as live:
+        first = live.speak("One.")
+        await settle()
+        half = bytes(BUFFER_HIGH_BYTES // 2)
+        for _ in range(BUFFER_HARD_BYTES // len(half)):
+            service.peer.send(encode_audio(half))
+        await settle()
+        assert first.stats.pauses == 1
+        first._turn.on_message(encode_finish("stop"))  # a batch is delivered whole, paused or not
+        second = live.speak("Two.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert (await read(second))[-1] == LOUD
