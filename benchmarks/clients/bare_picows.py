@@ -46,7 +46,10 @@ class Channel(WSListener):
 async def channels(server: Server, count: int) -> AsyncIterator[list[Channel]]:
     tls = server.tls()
     opened = [
-        await ws_connect(Channel, server.ws_url, ssl_context=tls, extra_headers=HEADERS)
+        # The same TLS as fishlive's: what is measured is what stands on the socket.
+        await ws_connect(
+            Channel, server.ws_url, ssl_context=tls, extra_headers=HEADERS, use_aiofastnet=False
+        )
         for _ in range(count)
     ]
     try:
