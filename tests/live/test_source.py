@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,6 +11,7 @@ import pytest
 
 from fishlive.errors import ConfigError, InvalidTextError, UsageError
 from fishlive.limits import TEXT_QUEUE_BYTES
+from fishlive.transport.memory import WRITE_HIGH_BYTES, MemorySocket
 from tests.conftest import settle
 from tests.live.service import LOUD, Service, kinds, open_channel, read, reading, speak, texts
 
@@ -430,31 +432,142 @@ async def test_what_a_source_says_by_hand_keeps_its_place() -> None:
         utterance.interrupt()
 
 
-async def test_tokens_wait_while_the_listener_is_far_behind() -> None:
-    """A token that comes alone is held back by credit like all text."""
-    service = Service()
-    go = asyncio.Event()
+class Dictated:
+    """A source that yields a word whenever the test says one, and never ends."""
 
-    async def source() -> AsyncIterator[str]:
-        for word in ("One", " two", " three"):
-            await asyncio.sleep(0)
-            yield word
-        await go.wait()
-        yield " four"
+    def __init__(self) -> None:
+        self._words: asyncio.Queue[object] = asyncio.Queue()
 
-    async with open_channel(service, credit_s=1.0) as live:
-        utterance = live.speak(source())
+    async def say(self, word: object) -> None:
+        """Have one more word yielded."""
+        self._words.put_nowait(word)
         await settle()
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        while True:
+            yield await self._words.get()
+
+
+async def test_a_lone_token_waits_while_too_much_is_unread() -> None:
+    """A token that comes alone is held back by the buffer's mark like all text."""
+    service, source = Service(), Dictated()
+    async with open_channel(service, credit_s=1.0) as live:
+        utterance = live.speak(source)
+        for word in ("One", " two", " three"):
+            await source.say(word)
         assert "".join(texts(service.peer)) == "One two three"
         speak(service.peer, LOUD * 48_000, finish=None)
         await settle()
-        go.set()
-        await settle()
+        await source.say(" four")
         assert "".join(texts(service.peer)) == "One two three"
         listener = aiter(utterance)
         await anext(listener)
         await settle()
         assert "".join(texts(service.peer)) == "One two three four"
+        utterance.interrupt()
+
+
+async def test_a_lone_token_waits_while_too_much_is_unheard() -> None:
+    """Once somebody marks what was heard, the marks hold it back, whatever was read."""
+    service, source = Service(), Dictated()
+    async with open_channel(service, credit_s=1.0) as live:
+        utterance = live.speak(source)
+        listener = aiter(utterance)
+        for word in ("One", " two", " three"):
+            await source.say(word)
+        speak(service.peer, LOUD * 48_000, finish=None)
+        await anext(listener)
+        await source.say(" four")
+        live.mark_played(0.1)
+        await source.say(" five")
+        assert "".join(texts(service.peer)) == "One two three four"
+        live.mark_played(1.9)
+        await settle()
+        assert "".join(texts(service.peer)) == "One two three four five"
+        utterance.interrupt()
+
+
+async def test_a_lone_token_waits_while_the_socket_is_full() -> None:
+    """It stays behind what the socket could not take yet."""
+    service, source = Service(), Dictated()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(source, flush="never")
+        await source.say("Once")
+        service.peer.pause_reading()
+        words = [f" {number:059}" for number in range(WRITE_HIGH_BYTES // 60)]
+        for word in words:
+            await source.say(word)
+        assert utterance._turn.sender.outbox.queued_bytes > 0
+        # Writable again, and a token comes before the socket has told anybody.
+        socket = utterance._turn._socket
+        assert isinstance(socket, MemorySocket)
+        socket._writable = True
+        await source.say(" last")
+        service.peer.resume_reading()
+        await settle()
+        assert "".join(texts(service.peer)) == "Once" + "".join(words) + " last"
+        utterance.interrupt()
+
+
+async def test_rubbish_among_lone_tokens_has_its_index() -> None:
+    """Tokens that went straight to the socket are counted too."""
+    source = Dictated()
+    async with open_channel(Service()) as live:
+        await live.ready()
+        utterance = live.speak(source, flush="never")
+        for word in ("One", " two", " three", " four"):
+            await source.say(word)
+        await source.say(5)
+        with pytest.raises(InvalidTextError) as caught:
+            await read(utterance)
+        assert caught.value.index == 4
+
+
+async def test_a_source_that_will_not_stop_is_told_at_its_next_token() -> None:
+    """It may swallow the cancellation; what it yields then is refused, and it is closed."""
+    taken: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        with contextlib.suppress(asyncio.CancelledError):
+            yield "Hello."
+            await asyncio.Event().wait()
+        try:
+            while True:
+                taken.append("more")
+                yield "more"
+                await asyncio.sleep(0)
+        finally:
+            taken.append("closed")
+
+    async with open_channel(Service()) as live:
+        utterance = live.speak(source())
+        await settle()
+        utterance.interrupt()
+        await settle()
+        assert taken == ["more", "closed"]
+
+
+async def test_tokens_beyond_ascii_are_counted_in_bytes() -> None:
+    """A lone token of two-byte letters is billed as the bytes it is."""
+    service, source = Service(), Dictated()
+    async with open_channel(service) as live:
+        utterance = live.speak(source)
+        for word in ("Ein", " schöner", " Tag"):
+            await source.say(word)
+        assert "".join(texts(service.peer)) == "Ein schöner Tag"
+        assert utterance.stats.text_utf8_bytes == len("Ein schöner Tag".encode())
+        utterance.interrupt()
+
+
+async def test_an_empty_token_is_not_sent() -> None:
+    """Streams begin and end with empty deltas; the wire never sees them."""
+    service, source = Service(), Dictated()
+    async with open_channel(service) as live:
+        utterance = live.speak(source, flush="never")
+        for word in ("One", " two", "", " three"):
+            await source.say(word)
+        assert texts(service.peer) == ["One", " two", " three"]
         utterance.interrupt()
 
 
