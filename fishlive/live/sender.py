@@ -113,12 +113,10 @@ class Sender:
     def detach(self) -> None:
         """Write to no socket until the next :meth:`attach`."""
         self._socket = None
-        self._direct = False
 
     def close(self) -> None:
         """Send nothing more; whoever waits for room goes on."""
         self._socket = None
-        self._direct = False
         self.outbox.clear()
         self.full = False
         self.look = True

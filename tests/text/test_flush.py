@@ -7,7 +7,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fishlive.limits import (
@@ -39,6 +39,19 @@ def spoken(
             runs.append(run + text[:cut])
             run, text = "", text[cut:]
     return [*runs, run]
+
+
+class Thorough(FlushPolicy):
+    """Looks closely at every piece, plain or not."""
+
+    def passes(self, text: str) -> bool:
+        """Let nothing pass."""
+        return False
+
+    def cut(self, text: str, *, waited_s: float, ahead_s: float) -> int:
+        """Decide with all that is known."""
+        self._chars += len(text)
+        return self._look(text, waited_s, ahead_s)
 
 
 @pytest.mark.parametrize(
@@ -318,3 +331,80 @@ def test_memory_stays_bounded(unit: str) -> None:
     policy = FlushPolicy()
     spoken(*[unit] * 1000, policy=policy)
     assert len(policy._context) <= 2 * MAX_OPEN_TAG_CHARS
+
+
+TOKENS = [
+    *(
+        " the",
+        " Tree",
+        "s",
+        "y",
+        " 3",
+        " 42",
+        ".",
+        "!",
+        "?",
+        " end.",
+        " so!",
+        " what?",
+        " Dr.",
+        " a.",
+    ),
+    *(
+        " 12.",
+        " 1999.",
+        " x1.",
+        "...",
+        "…",
+        "。",
+        " word" * 24,
+        " ",
+        "  ",
+        "\n",
+        "\n\n",
+        ",",
+        " x,",
+    ),
+    *(" [laugh]", " [", "]", "<b>", "</b>", " <", " $3.50", '"', '."', " “So.”", "U.S.", "\t", "-"),
+]
+
+
+def plain(*tokens: str) -> list[tuple[str, bool, bool, bool]]:
+    """Return tokens that come in time, to a listener who waits for them."""
+    return [(token, False, False, False) for token in tokens]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(TOKENS), st.booleans(), st.booleans(), st.booleans()),
+        max_size=40,
+    )
+)
+@example([*plain(" the", " end.", " the", " end."), (" the", False, True, False)])
+@example([*plain(" word" * 24), (" end.", True, False, False)])
+@example([*plain(" word" * 24, " word"), (" word", True, False, False)])
+@example([*plain(" the"), (" end.", False, False, True), *plain(" the")])
+def test_the_short_ways_decide_as_the_long_one(
+    tokens: list[tuple[str, bool, bool, bool]],
+) -> None:
+    """Plain tokens that pass, and stops decided by their word, change no flush."""
+    quick, thorough = FlushPolicy(), Thorough()
+    runs: list[list[str]] = [[], []]
+    late = False
+    for token, later, far_ahead, rests in tokens:
+        late = late or later
+        for policy, said in zip((quick, thorough), runs, strict=True):
+            text = token
+            while text and not policy.passes(text):
+                cut = policy.cut(
+                    text,
+                    waited_s=FIRST_FLUSH_S if late else 0.0,
+                    ahead_s=FLUSH_AHEAD_S if far_ahead else 0.0,
+                )
+                said.append(text[:cut] + "|" if cut >= 0 else text)
+                text = text[cut:] if cut >= 0 else ""
+            if text:
+                said.append(text)
+            if rests and policy.at_rest():
+                said.append("|")
+        assert runs[0] == runs[1]
