@@ -12,11 +12,14 @@ from fishlive.errors import (
     FishLiveError,
     UtteranceInterrupted,
 )
+from fishlive.flow.retry import RetryPolicy
 from fishlive.live.channel import LiveTTS
 from fishlive.live.stats import Interruption, Outcome, UtteranceStats
 from fishlive.live.utterance import Utterance
-from fishlive.live.words import Word
+from fishlive.models.reference import ReferenceAudio
 from fishlive.session import Session
+from fishlive.transport.call import Timeouts
+from fishlive.wire.words import Word
 
 __version__ = "0.1.0"
 
@@ -27,7 +30,10 @@ __all__ = [
     "Interruption",
     "LiveTTS",
     "Outcome",
+    "ReferenceAudio",
+    "RetryPolicy",
     "Session",
+    "Timeouts",
     "Utterance",
     "UtteranceInterrupted",
     "UtteranceStats",

@@ -8,6 +8,8 @@ FishLiveError
 │   ├── ConcurrentIterationError    two tasks read one utterance; this is the second
 │   ├── WrongLoopError              it belongs to another event loop
 │   └── ForkedProcessError          it belongs to the parent process
+├── TaskTimeout                 a gateway's task goes on: wait again, by its id
+├── SlotTimeout                 our own queue was too long: send less at once, or wait longer
 ├── UtteranceInterrupted        stop producing: this utterance was interrupted
 ├── TextSourceError             ask your LLM: its stream reported a failure
 ├── ConnectError                try again: no connection came about
@@ -65,11 +67,13 @@ __all__ = [
     "ServerClosed",
     "ServerError",
     "ServerRejected",
+    "SlotTimeout",
     "StallTimeout",
     "StreamClosedError",
     "StreamInterrupted",
     "SynthesisError",
     "TLSError",
+    "TaskTimeout",
     "TextSourceError",
     "UpgradeError",
     "UsageError",
@@ -85,10 +89,12 @@ class FishLiveError(Exception):
         retryable: Whether the same call, unchanged, may succeed on a new connection.
         audio_bytes: Bytes of audio received for the utterance before the failure.
         trace_id: What the service calls the request in its logs, if it said so.
+        attempts: How often it was tried, this failure included; 0 if it never was.
     """
 
     retryable: ClassVar[bool] = False
     audio_bytes: int = 0
+    attempts: int = 0
     trace_id: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -148,6 +154,34 @@ class WrongLoopError(UsageError):
 
 class ForkedProcessError(UsageError):
     """The object was made before a fork, in the parent process."""
+
+
+class SlotTimeout(FishLiveError, TimeoutError):
+    """The account's slots stayed taken for longer than the caller would wait. Nothing was sent.
+
+    Attributes:
+        limit: How many requests may run at once.
+        waited_s: How long it waited, in seconds.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, limit: int, waited_s: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.waited_s = waited_s
+
+
+class TaskTimeout(FishLiveError, TimeoutError):
+    """A gateway's task was not over in time. It goes on there, and can be waited for again.
+
+    Attributes:
+        task_id: Which task.
+    """
+
+    def __init__(self, message: str, *, task_id: str) -> None:
+        super().__init__(message)
+        self.task_id = task_id
 
 
 class UtteranceInterrupted(FishLiveError):

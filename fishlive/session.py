@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from fishlive.errors import ConfigError, StreamClosedError
+from fishlive.flow.accounts import shared_governor
+from fishlive.flow.capacity import MAX_LIMIT
+from fishlive.flow.governor import Governor
 from fishlive.limits import CONNECT_TIMEOUT_S, CREDIT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
 from fishlive.live.channel import LiveTTS
 from fishlive.live.utterance import warn_abandoned
-from fishlive.models.tts import TTSRequest, check_model, live_request
+from fishlive.models.trace import checked_traceparent
+from fishlive.models.tts import TTSRequest, check_model, speech_request
 from fishlive.secret import Secret
 from fishlive.transport.socket import Connect, Target
+
+if TYPE_CHECKING:
+    from fishlive.flow.retry import RetryPolicy
+    from fishlive.rest.asr import ASR
+    from fishlive.rest.dictionaries import Dictionaries
+    from fishlive.rest.tts import TTS
+    from fishlive.rest.voice_design import VoiceDesign
+    from fishlive.rest.voices import Voices
+    from fishlive.rest.wallet import Wallet
+    from fishlive.transport.call import Timeouts
+    from fishlive.transport.http import ClientSession, Http
+
+_Noun = TypeVar("_Noun")
 
 TransportName = Literal["picows", "aiohttp"]
 
@@ -34,7 +50,6 @@ _PCM_RATE_HZ: Final = 24_000
 """Sample rate of live PCM and WAV unless told: what speech needs, half the bytes of 44.1 kHz."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Session:
@@ -47,6 +62,16 @@ class Session:
         transport: ``picows`` (fast, the default), ``aiohttp``, or a function that connects.
         tls: TLS context for ``https``; None verifies with the system's certificates.
         connect_timeout_s: For DNS, TCP, TLS and upgrade together, in seconds.
+        timeouts: Of the calls that are not live, phase by phase; ``connect_timeout_s`` and the
+            defaults of :class:`~fishlive.transport.call.Timeouts` if None.
+        retry: How stubborn those calls are; see :class:`~fishlive.flow.retry.RetryPolicy`.
+        concurrency: Requests of this account that may run at once, live and not, shared by all
+            sessions with this key in one event loop. None for no limit until the service names
+            one.
+        idle_sockets_count: Whether an open live socket counts while nothing is spoken over it.
+        http_session: An ``aiohttp.ClientSession`` whose connections, TLS settings, proxy and trace
+            configurations calls use that are not live. It is not closed here; its headers, cookies
+            and credentials are not sent.
         allow_insecure: Whether a key may travel unencrypted to another machine.
 
     Raises:
@@ -62,6 +87,11 @@ class Session:
         transport: TransportName | Connect = "picows",
         tls: ssl.SSLContext | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        concurrency: int | None = None,
+        idle_sockets_count: bool = False,
+        http_session: ClientSession | None = None,
         allow_insecure: bool = False,
     ) -> None:
         key = api_key if api_key is not None else os.environ.get("FISH_API_KEY")
@@ -79,6 +109,15 @@ class Session:
         if not connect_timeout_s > 0:
             raise ConfigError("a time over 0 seconds", argument="connect_timeout_s")
         self._connect_timeout_s = connect_timeout_s
+        self._timeouts = timeouts
+        self._retry = retry
+        _check_concurrency(concurrency)
+        self._concurrency = concurrency
+        self._idle_sockets_count = idle_sockets_count
+        self._http_session = http_session
+        self._http: Http | None = None
+        self._governor: Governor | None = None
+        self._nouns: dict[str, Any] = {}
         self._channels: weakref.WeakSet[LiveTTS] = weakref.WeakSet()
         self._closed = False
 
@@ -86,6 +125,60 @@ class Session:
     def base_url(self) -> str:
         """Where it speaks to."""
         return self._base_url
+
+    @property
+    def tts(self) -> TTS:
+        """Speech of a whole text: ``create``, ``stream``, ``stream_timestamps``."""
+        from fishlive.rest.tts import TTS
+
+        return self._noun(TTS)
+
+    @property
+    def asr(self) -> ASR:
+        """Text of speech: ``transcribe``."""
+        from fishlive.rest.asr import ASR
+
+        return self._noun(ASR)
+
+    @property
+    def voices(self) -> Voices:
+        """Voices: ``list``, ``iter``, ``get``, ``create``, ``update``, ``delete``."""
+        from fishlive.rest.voices import Voices
+
+        return self._noun(Voices)
+
+    @property
+    def wallet(self) -> Wallet:
+        """What is left to spend: ``credit``, ``package``."""
+        from fishlive.rest.wallet import Wallet
+
+        return self._noun(Wallet)
+
+    @property
+    def voice_design(self) -> VoiceDesign:
+        """Voices from a description: ``create``."""
+        from fishlive.rest.voice_design import VoiceDesign
+
+        return self._noun(VoiceDesign)
+
+    @property
+    def dictionaries(self) -> Dictionaries:
+        """Pronunciation dictionaries: ``create``, ``get``, ``new_version``."""
+        from fishlive.rest.dictionaries import Dictionaries
+
+        return self._noun(Dictionaries)
+
+    @property
+    def governor(self) -> Governor:
+        """The account's slots: their limit, and how long requests waited for one."""
+        if self._governor is None:
+            self._governor = shared_governor(
+                self._base_url,
+                self._key.reveal(),
+                limit=self._concurrency,
+                idle_sockets_count=self._idle_sockets_count,
+            )
+        return self._governor
 
     def live(
         self,
@@ -129,7 +222,7 @@ class Session:
 
         def request(changes: Mapping[str, Any]) -> TTSRequest:
             fields = _with_rate({**base, **changes})
-            return live_request(
+            return speech_request(
                 model=model, voice=fields.pop("voice"), extra=fields.pop("extra"), options=fields
             )
 
@@ -138,6 +231,7 @@ class Session:
             target=self._target(model, traceparent, timestamps=timestamps),
             request=request,
             credit_s=credit_s,
+            governor=self.governor,
         )
         self._channels.add(channel)
         return channel
@@ -164,16 +258,45 @@ class Session:
     async def _shut(self) -> bool:
         """Close everything; return whether speech was abandoned."""
         self._closed = True
-        abandoned = [await channel.shut() for channel in list(self._channels)]
+        try:
+            abandoned = [await channel.shut() for channel in list(self._channels)]
+        finally:
+            if self._http is not None:
+                await self._http.aclose()
         return any(abandoned)
+
+    def _noun(self, kind: type[_Noun]) -> _Noun:
+        """Return the one object of a kind that this session has."""
+        name = kind.__name__
+        if name not in self._nouns:
+            self._nouns[name] = kind(self._opened_http())  # type: ignore[call-arg]  # all take an Http
+        noun: _Noun = self._nouns[name]
+        return noun
+
+    def _opened_http(self) -> Http:
+        if self._closed:
+            raise StreamClosedError("the session is closed")
+        if self._http is None:
+            from fishlive.flow.retry import shared_bucket
+            from fishlive.transport.http import Http, Timeouts
+
+            self._http = Http(
+                base_url=self._base_url,
+                key=self._key,
+                tls=self._tls,
+                session=self._http_session,
+                timeouts=self._timeouts or Timeouts(connect_s=self._connect_timeout_s),
+                retry=self._retry,
+                bucket=shared_bucket(self._base_url, self._key.reveal()),
+                governor=self.governor,
+            )
+        return self._http
 
     def __repr__(self) -> str:
         return f"<fishlive.Session {self._base_url}{' closed' if self._closed else ''}>"
 
     def _target(self, model: str, traceparent: str | None, *, timestamps: bool) -> Target:
-        if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
-            raise ConfigError("not a W3C trace context", argument="traceparent")
-        trace = {} if traceparent is None else {"traceparent": traceparent}
+        trace = checked_traceparent(traceparent)
         path = TIMED_LIVE_PATH if timestamps else LIVE_PATH
         return Target(
             url="ws" + self._base_url.removeprefix("http") + path,
@@ -211,6 +334,14 @@ def _checked_url(url: str, *, allow_insecure: bool) -> str:
             argument="base_url",
         )
     return url.rstrip("/")
+
+
+def _check_concurrency(concurrency: object) -> None:
+    # Here, and not where it is used first: the key is a local variable there.
+    if concurrency is not None and not (type(concurrency) is int and 1 <= concurrency <= MAX_LIMIT):
+        raise ConfigError(
+            f"concurrency is a whole number from 1 to {MAX_LIMIT}, or None", argument="concurrency"
+        )
 
 
 def _connector(transport: object) -> Connect:

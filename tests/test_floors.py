@@ -25,10 +25,12 @@ OUTSIDERS = {
     "aiohttp": {"transport", "server", "webhooks"},
     "picows": {"transport"},
     "aiohappyeyeballs": {"transport"},
-    "msgpack": {"wire", "transport/http", "server"},
+    "msgpack": {"wire", "transport/call", "server"},
+    "yarl": {"transport"},
     "pydantic": {"models", "session", "rest", "gateways", "server"},
     "espeakng_loader": {"server"},
     "av": {"server", "audio"},
+    "pocketsphinx": {"server"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

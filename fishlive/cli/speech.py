@@ -17,7 +17,7 @@ from fishlive.cli.service import Service
 from fishlive.cli.signals import run
 from fishlive.live.stats import UtteranceStats
 from fishlive.live.utterance import Utterance
-from fishlive.live.words import Word
+from fishlive.wire.words import Word
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from fishlive.errors import (
     UtteranceInterrupted,
     WrongLoopError,
 )
+from fishlive.flow.governor import Governor
 from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.line import Line
 from fishlive.live.source import Feeder, TextSource, check_source
@@ -52,11 +53,14 @@ class LiveTTS:
         target: Target,
         request: Callable[[Mapping[str, Any]], TTSRequest],
         credit_s: float | None,
+        governor: Governor | None = None,
     ) -> None:
         self._connect = connect
         self._target = target
         self._make_request = request
         self._credit_s = credit_s
+        # One of its own is learnt from all the same, and has next to nothing to govern.
+        self._governor = Governor() if governor is None else governor
         self._line: Line | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -199,7 +203,7 @@ class LiveTTS:
         if self._line is not None or self._closed:
             raise UsageError("a channel is entered once")
         self._loop = asyncio.get_running_loop()
-        self._line = Line(self._connect, self._target)
+        self._line = Line(self._connect, self._target, self._governor)
         self._line.warm(keep_error=True)
         return self
 

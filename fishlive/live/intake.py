@@ -7,9 +7,9 @@ from collections.abc import Callable
 from fishlive.audio.pcm import LeadingSilence, SampleAligner
 from fishlive.errors import ProtocolError
 from fishlive.flow.buffer import AudioBuffer
-from fishlive.live.words import WordTrack
 from fishlive.models.tts import TTSRequest
 from fishlive.wire.events import TimedAudio
+from fishlive.wire.words import WordTrack
 
 
 class Intake:

@@ -1,19 +1,22 @@
 """The channel's connection: one socket at a time, and its replacement.
 
-Everything that decides *which* socket an utterance gets belongs here. Today that is one idle
-socket and one that is being opened. Standby sockets, retry of a refused connection and a slot
-from the account's governor will be further answers to the same two questions, ``request`` and
-``release``; utterances will not notice.
+Everything that decides *which* socket an utterance gets, and when, belongs here. Today that is one
+idle socket and one that is being opened, and a slot of the account for whoever speaks. Standby
+sockets and retry of a refused connection will be further answers to the same two questions,
+``request`` and ``release``; utterances will not notice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from fishlive.errors import ConnectError, ConnectionLost, FishLiveError, ProtocolError
+from fishlive.flow.governor import Governor
+from fishlive.live.caller import Caller
+from fishlive.live.gate import Gate
 from fishlive.live.refusals import refusal
-from fishlive.transport.socket import Connect, Receiver, Socket, Target
+from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
 
 READY_TRIES: Final = 3
@@ -23,33 +26,19 @@ IDLE_DOUBT_S: Final = 1.0
 """After so many idle seconds a socket may be closing at the service: several round trips."""
 
 
-class Caller(Receiver, Protocol):
-    """An utterance that waits for a socket, and then listens to it."""
-
-    def attach(self, socket: Socket, *, reused: bool, doubtful: bool) -> None:
-        """Take the socket; called at most once for each request, maybe within it.
-
-        Args:
-            socket: Open, as far as we know.
-            reused: Whether it served an utterance before.
-            doubtful: Whether the service may be closing it: it was reused, or idle for long.
-        """
-
-    def refuse(self, error: FishLiveError) -> None:
-        """Learn that there is no socket; called instead of :meth:`attach`."""
-
-
 class Line:
     """Keeps a socket ready. Owns the task that opens the next one.
 
     Args:
         connect: The transport's way in.
         target: Where to connect.
+        governor: Whom to ask before an utterance may speak.
     """
 
-    def __init__(self, connect: Connect, target: Target) -> None:
+    def __init__(self, connect: Connect, target: Target, governor: Governor) -> None:
         self._connect = connect
         self._target = target
+        self._gate = Gate(governor, self.warm)
         self._idle: Socket | None = None
         self._idle_was_used = False
         self._idle_since_s = 0.0
@@ -76,6 +65,8 @@ class Line:
         self._keep_error = keep_error or (self._keep_error and self._opening is not None)
         if self._closed or self._starting or self._opening or self._idle or self._lent:
             return
+        if not self._gate.may_open():
+            return
         # Allocating may run a finaliser, and that may come back here.
         self._starting = True
         self._ready.clear()
@@ -91,19 +82,43 @@ class Line:
             ConnectError: It could not be opened; told once.
             ConnectionLost: It does not stay open.
             APIStatusError: The service refused; told once.
+            SlotTimeout: Opening it needs a slot, and all stayed taken.
         """
         for _ in range(READY_TRIES + 1):
             if self._error is not None:
                 raise self._take_error()
             if self._idle is not None or self._lent is not None or self._closed:
                 return
+            await self._gate.reserve()
             self.warm(keep_error=True)
             await self._ready.wait()
         raise self._error or ConnectionLost("the service does not keep connections open")
 
-    def request(self, caller: Caller) -> None:
-        """Give ``caller`` a socket: at once if one is idle, else when it is open."""
+    def expect(self, caller: Caller) -> None:
+        """Have a socket opened for ``caller``, who has nothing to say yet and so needs no slot."""
         if self._error is not None:
+            caller.refuse(self._take_error())
+        else:
+            self.warm()
+
+    def request(self, caller: Caller) -> None:
+        """Give ``caller`` a socket as soon as there is a slot for it and the socket is open.
+
+        That is at once where one is idle and a slot is free. Connecting goes on meanwhile.
+        """
+        if self._error is not None:
+            caller.refuse(self._take_error())
+        else:
+            self.warm()
+            self._gate.admit(caller, self._serve)
+
+    def waiting_s(self, caller: Caller) -> float:
+        """Return for how long the caller has been waiting for a slot now, in seconds."""
+        return self._gate.waiting_s(caller)
+
+    def _serve(self, caller: Caller) -> None:
+        if self._error is not None:
+            self._gate.cut()
             caller.refuse(self._take_error())
             return
         socket, reused = self._idle, self._idle_was_used
@@ -117,8 +132,10 @@ class Line:
 
     def cancel(self, caller: Caller) -> None:
         """Forget a request that was not answered yet. The opening goes on, for the next one."""
+        self._gate.cancel(caller)
         if self._caller is caller:
             self._caller = None
+            self._gate.withdrawn()
 
     def release(self, socket: Socket) -> None:
         """Take back a socket whose utterance finished.
@@ -129,16 +146,23 @@ class Line:
         self._lent = None
         if self._closed:
             socket.abort()
+            self._gate.cut()
         elif socket.closed:
+            self._gate.hung_up(socket, reopen=True)
             self.warm()
         else:
             self._hold(socket, used=True)
 
-    def discard(self, socket: Socket) -> None:
-        """Cut a socket whose utterance ended in any other way, and open the next."""
+    def discard(self, socket: Socket, error: BaseException | None = None) -> None:
+        """Cut a socket whose utterance ended in any other way, and open the next.
+
+        Args:
+            error: Why, if the utterance failed: a refusal teaches the governor.
+        """
         socket.abort()
         if self._lent is socket:
             self._lent = None
+            self._gate.cut(error, reopen=True)
         self.warm()
 
     async def aclose(self) -> None:
@@ -149,6 +173,7 @@ class Line:
         self._closed = True
         self._ready.set()
         self._error = None
+        self._gate.close()
         socket, self._idle = self._idle, None
         opening, self._opening = self._opening, None
         try:
@@ -160,6 +185,7 @@ class Line:
         finally:
             if socket is not None:
                 socket.abort()
+            self._gate.cut()
 
     def on_message(self, message: bytes | memoryview) -> None:
         """Remember a refusal, which may come with the 101; count whatever else nobody asked for."""
@@ -176,6 +202,7 @@ class Line:
             self._verdict = error
             return
         idle.abort()
+        self._gate.cut(error)
         if self._idle_was_used:  # how a service says that it does not keep sockets
             self.warm()
         else:
@@ -191,7 +218,7 @@ class Line:
         if idle is None:  # not handed over yet: _opened will see that it is closed
             self._verdict = self._verdict or error
             return
-        self._ready.clear()
+        self._gate.hung_up(idle, reopen=used)
         if used:
             self.warm()
 
@@ -216,6 +243,7 @@ class Line:
 
     def _opened(self, socket: Socket) -> None:
         self._opening = None
+        self._gate.opened(socket)
         if self._closed:
             socket.abort()
         elif socket.closed or self._verdict is not None:
@@ -231,6 +259,7 @@ class Line:
 
     def _failed(self, error: FishLiveError) -> None:
         self._opening = None
+        self._gate.cut(error)
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.refuse(error)
@@ -241,6 +270,7 @@ class Line:
     def _lend(self, socket: Socket, caller: Caller, *, reused: bool, doubtful: bool) -> None:
         self._lent = socket
         self._ready.set()
+        self._gate.lent()
         socket.receiver = caller
         caller.attach(socket, reused=reused, doubtful=doubtful)
 
@@ -249,6 +279,14 @@ class Line:
         self._idle, self._idle_was_used = socket, used
         self._idle_since_s = self._loop.time()
         self._ready.set()
+        self._gate.rests(self._give_up)
+
+    def _give_up(self) -> None:
+        """Cut the idle socket, for somebody who waits for its slot."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.abort()
+            self._gate.cut()
 
     def _take_error(self) -> FishLiveError:
         error, self._error = self._error, None

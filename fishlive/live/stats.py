@@ -25,6 +25,7 @@ class UtteranceStats:
 
     Attributes:
         connect_s: What opening its socket cost, whenever that was.
+        slot_wait_s: How long it waited for a slot of the account, which others held.
         socket_reused: Whether the socket had served an utterance before.
         first_text_s: From the beginning of the utterance to the first speakable text sent.
         first_audio_s: From the first speakable text sent to the first audio received.
@@ -41,6 +42,7 @@ class UtteranceStats:
     """
 
     connect_s: float | None
+    slot_wait_s: float
     socket_reused: bool
     first_text_s: float | None
     first_audio_s: float | None

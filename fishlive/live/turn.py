@@ -3,8 +3,7 @@
 A Turn owns no task. It acts when it is called: by the socket, by whoever adds text, by the
 listener, by one timer. Its public face is :class:`fishlive.live.utterance.Utterance`.
 
-Deadlines on owed audio and retry before the first audio will act here too, through
-:meth:`Turn.fail` and :meth:`Turn._lost`.
+Deadlines on owed audio and retry before the first audio will act here too.
 """
 
 from __future__ import annotations
@@ -76,6 +75,7 @@ class Turn:
         self.error: BaseException | None = None
         self.iterated: bool = False
         self.text_ended: bool = False
+        self.slot_wait_s: float = 0.0
         self._line = line
         self._plan = plan
         self._on_stop = on_stop
@@ -135,6 +135,7 @@ class Turn:
         payload_bytes = max(0, buffer.received_bytes - header_bytes)
         return UtteranceStats(
             connect_s=self._connect_s,
+            slot_wait_s=self.slot_wait_s + self._line.waiting_s(self),
             socket_reused=self._reused,
             first_text_s=None if text_s is None else text_s - self._began_s,
             first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
@@ -235,7 +236,7 @@ class Turn:
         self.sender.detach()
         self._requested = False
         if socket is not None:
-            self._line.discard(socket)
+            self._line.discard(socket, error)
         if self._protocol.unsaid and (self._doubtful or not self.sender.outbox.items):
             # It closed while we had nothing to say: text asks for another, now or later.
             self._wake()
@@ -310,7 +311,7 @@ class Turn:
         self._line.cancel(self)
         socket, self._socket = self._socket, None
         if socket is not None:
-            self._line.discard(socket)
+            self._line.discard(socket, self.error)
         self._on_stop()
 
     def _finish(self) -> None:
@@ -359,13 +360,12 @@ class Turn:
 
     def _on_level(self, level: Level) -> None:
         self.sender.detour()
-        socket = self._socket
-        if socket is None:
+        if self._socket is None:
             return
         if level is Level.HARD:
-            socket.pause_reading()
+            self._socket.pause_reading()
             return
-        socket.resume_reading()
+        self._socket.resume_reading()
         if level is Level.FREE:
             self._wake()
 
@@ -387,8 +387,8 @@ class Turn:
             self._line.request(self)
 
     def prepare(self) -> None:
-        """Ask for a socket before there is text, so that the first text finds it."""
-        self._request()
+        """Have a socket opened before there is text, so that the first text finds it."""
+        self._line.expect(self)
 
     def _check_open(self) -> None:
         """Raise unless text may be added."""

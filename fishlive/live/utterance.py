@@ -14,8 +14,8 @@ from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.source import Feeder
 from fishlive.live.stats import NOTHING_HEARD, Interruption, Outcome, UtteranceStats
 from fishlive.live.turn import Turn
-from fishlive.live.words import Word
 from fishlive.text.llm import text_of
+from fishlive.wire.words import Word
 
 
 class Utterance:

@@ -28,7 +28,7 @@ __all__ = [
     "audio_bytes_per_second",
     "check_cues",
     "check_model",
-    "live_request",
+    "speech_request",
 ]
 
 AudioFormat: TypeAlias = Literal["wav", "pcm", "mp3", "opus"]
@@ -200,20 +200,22 @@ class TTSRequest(Request):
 _OPTIONS: Final = frozenset(TTSRequest.model_fields) - frozenset(_NOT_OPTIONS)
 
 
-def live_request(
+def speech_request(
     *,
     model: str,
     voice: str | Sequence[str] | None,
     options: Mapping[str, object],
     extra: Mapping[str, object] | None,
+    text: str = "",
 ) -> TTSRequest:
-    """Return the request that begins a live utterance.
+    """Return a request in our callers' words: one that begins a live utterance, or a whole text.
 
     Args:
         model: Engine of the connection.
         voice: Id of the voice, or one for each speaker; None for the service's own.
         options: Other fields, by the API's names; None for the service's default.
         extra: Fields this version does not know, merged last.
+        text: What to say; empty where it follows by itself.
 
     Raises:
         ConfigError: A field is unknown, out of range, or does not go with another.
@@ -225,7 +227,7 @@ def live_request(
         fields["reference_id"] = voice
     if extra:
         fields["extra"] = extra
-    return TTSRequest(model=model, **fields)
+    return TTSRequest(text=text, model=model, **fields)
 
 
 def audio_bytes_per_second(request: TTSRequest) -> float:

@@ -26,6 +26,7 @@ from fishlive.errors import (
     ServerRejected,
     UpgradeError,
 )
+from fishlive.flow.capacity import limit_of
 from fishlive.limits import MAX_ERROR_BODY_BYTES
 from fishlive.wire.events import plain_text
 
@@ -88,7 +89,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FishLiveErr
         "trace_id": trace_id(headers),
     }
     if cls is RateLimitError and _names_concurrency(f"{reason} {message}"):
-        return ConcurrencyLimitError(message, max_concurrency=_limit(said), **facts)
+        limit = _limit(said) or limit_of(headers)
+        return ConcurrencyLimitError(message, max_concurrency=limit, **facts)
     return cls(message, **facts)
 
 

@@ -158,7 +158,7 @@ def _event(value: object) -> ServerEvent | None:
         if type(audio) is not bytes:
             _malformed("audio.audio", "binary", audio)
         # Only the timestamp endpoint counts chunks; `time` alone does not make it timed.
-        return _timed(audio, fields) if "chunk_seq" in fields else audio
+        return timed_audio(audio, fields) if "chunk_seq" in fields else audio
     if event == "finish":
         return Finish(_reason(fields.get("reason")), plain_text(fields.get("message")))
     if event == "error":
@@ -215,14 +215,18 @@ def _reason(value: object) -> str:
     return plain_text(value) or f"unreadable reason of type {type(value).__name__}"
 
 
-def _timed(audio: bytes, fields: Mapping[str, Any]) -> TimedAudio:
-    sequence = fields["chunk_seq"]
+def timed_audio(audio: bytes, fields: Mapping[str, Any]) -> TimedAudio:
+    """Return audio with what is said about its words, over WebSocket and SSE alike.
+
+    Metadata that is not what the documents say is dropped, and the audio kept.
+    """
+    sequence = fields.get("chunk_seq")
     offset = _seconds(fields.get("chunk_audio_offset_sec"))
     content = fields.get("content")
     usable = type(sequence) is int and sequence >= 0 and offset is not None
     return TimedAudio(
         audio,
-        sequence if usable else 0,
+        sequence if usable and sequence is not None else 0,
         offset if usable and offset is not None else 0.0,
         content if type(content) is str else "",
         _alignment(fields.get("alignment")) if usable else None,

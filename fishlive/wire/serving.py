@@ -80,19 +80,23 @@ def encode_timed_audio(
     ``alignment`` is the segments so far and the duration of their chunk in seconds, or None for
     nothing new; the key is always present (text-to-speech-live-with-timestamps, 2026-09).
     """
-    snapshot = None
-    if alignment is not None:
-        segments, duration_s = alignment
-        rows = [{"text": s.text, "start": s.start_s, "end": s.end_s} for s in segments]
-        snapshot = {"segments": rows, "audio_duration": duration_s}
     return encode(
         "audio",
         audio=audio,
         content=content,
-        alignment=snapshot,
+        alignment=snapshot(alignment),
         chunk_seq=chunk_seq,
         chunk_audio_offset_sec=chunk_audio_offset_s,
     )
+
+
+def snapshot(alignment: tuple[Iterable[Segment], float] | None) -> dict[str, object] | None:
+    """Return an alignment as it goes on the wire, over WebSocket and SSE alike."""
+    if alignment is None:
+        return None
+    segments, duration_s = alignment
+    rows = [{"text": s.text, "start": s.start_s, "end": s.end_s} for s in segments]
+    return {"segments": rows, "audio_duration": duration_s}
 
 
 def encode_finish(

@@ -16,14 +16,14 @@ from fishlive.models import RequestWarning
 from fishlive.models.pronunciation import DictionaryRef, InlineDictionary, PronunciationRule
 from fishlive.models.prosody import Prosody
 from fishlive.models.reference import ReferenceAudio
-from fishlive.models.tts import TTSRequest, audio_bytes_per_second, live_request
+from fishlive.models.tts import TTSRequest, audio_bytes_per_second, speech_request
 
 SAMPLE = ReferenceAudio(audio=b"RIFFsecret", text="secret words")
 
 
 def live(voice: Any = None, model: str = "s2-pro", extra: Any = None, **options: Any) -> TTSRequest:
     """Return a live request with these options."""
-    return live_request(model=model, voice=voice, options=options, extra=extra)
+    return speech_request(model=model, voice=voice, options=options, extra=extra)
 
 
 def test_only_what_was_set_goes_on_the_wire() -> None:
@@ -151,7 +151,7 @@ def test_audio_and_text_show_in_no_repr() -> None:
 def test_an_unknown_option_is_refused_with_a_hint(name: str, hint: str) -> None:
     """The error names the option and the likely one."""
     with pytest.raises(ConfigError, match=hint) as caught:
-        live_request(model="s2-pro", voice=None, options={name: 1}, extra=None)
+        speech_request(model="s2-pro", voice=None, options={name: 1}, extra=None)
     assert caught.value.argument == name
 
 
@@ -181,7 +181,8 @@ def test_formats_and_sample_rates_go_together(kind: str, rate: int) -> None:
 def test_a_bitrate_goes_with_its_format_only(kind: str, name: str, value: int) -> None:
     """A bitrate for another format is an error, not a wish."""
     with pytest.raises(ConfigError) as caught:
-        live_request(model="s2-pro", voice=None, options={"format": kind, name: value}, extra=None)
+        options = {"format": kind, name: value}
+        speech_request(model="s2-pro", voice=None, options=options, extra=None)
     assert caught.value.argument == name
 
 
@@ -320,5 +321,5 @@ def test_only_errors_of_ours_come_out(options: dict[str, Any]) -> None:
     """Whatever is given, it makes a request or a ConfigError."""
     with warnings.catch_warnings(), contextlib.suppress(ConfigError):
         warnings.simplefilter("ignore", RequestWarning)
-        payload = live_request(model="s2-pro", voice=None, options=options, extra=None).payload()
+        payload = speech_request(model="s2-pro", voice=None, options=options, extra=None).payload()
         assert None not in payload.values()

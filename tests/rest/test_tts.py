@@ -1,0 +1,412 @@
+"""rest/tts.py: a text in, its speech out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgpack
+import pytest
+from aiohttp import web
+
+from fishlive.errors import (
+    ConfigError,
+    ConnectionLost,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    ProtocolError,
+    SynthesisError,
+    UsageError,
+)
+from fishlive.models.tts import ReferenceAudio
+from fishlive.rest.tts import TTS
+from fishlive.secret import Secret
+from fishlive.server import LocalServer
+from fishlive.session import Session
+from fishlive.transport.http import Http
+
+Handler = Callable[[web.Request], Any]
+TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+@contextlib.asynccontextmanager
+async def against(handler: Handler) -> AsyncIterator[TTS]:
+    """Yield a client of a service that answers every POST with one function."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    http = Http(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}", key=Secret("sesame"))
+    try:
+        yield TTS(http)
+    finally:
+        await http.aclose()
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def local(**settings: Any) -> AsyncIterator[Session]:
+    """Yield a session with the local server and its real voice."""
+    async with LocalServer(**settings) as server, Session("local", base_url=server.url) as fish:
+        yield fish
+
+
+def answering(body: bytes, content_type: str = "audio/mpeg", **headers: str) -> Handler:
+    """Return a handler that answers with a body."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Type": content_type, **headers})
+
+    return handle
+
+
+class Kept:
+    """A handler that keeps the request."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
+        self.body = await request.read()
+        return web.Response(body=b"\0\0", content_type="audio/pcm")
+
+
+# What is sent
+
+
+async def test_json_carries_what_was_set_and_nothing_else() -> None:
+    """Defaults are the service's; the model is a header, and always there."""
+    kept = Kept()
+    async with against(kept) as tts:
+        await tts.create("Hello", voice="v1", format="wav", traceparent=TRACE, extra={"new": 1})
+    assert json.loads(kept.body) == {
+        "text": "Hello", "reference_id": "v1", "format": "wav", "new": 1,
+    }  # fmt: skip
+    assert kept.headers["content-type"] == "application/json"
+    assert kept.headers["model"] == "s2-pro"
+    assert kept.headers["traceparent"] == TRACE
+    assert kept.headers["authorization"] == "Bearer sesame"
+
+
+async def test_raw_audio_is_sent_as_messagepack() -> None:
+    """JSON cannot carry samples of a voice."""
+    kept = Kept()
+    async with against(kept) as tts:
+        await tts.create("Hello", references=[ReferenceAudio(audio=b"RIFF", text="Hi")])
+    assert kept.headers["content-type"] == "application/msgpack"
+    fields = msgpack.unpackb(kept.body)
+    assert fields == {"text": "Hello", "references": [{"audio": b"RIFF", "text": "Hi"}]}
+
+
+async def test_several_speakers_have_a_list_of_voices() -> None:
+    """As the service wants it: in the order of their numbers."""
+    kept = Kept()
+    async with against(kept) as tts:
+        await tts.create("<|speaker:0|>Hi<|speaker:1|>Ho", voice=["a", "b"])
+    assert json.loads(kept.body)["reference_id"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": None}, "text"),
+        ({"text": "\ud83d"}, "text"),
+        ({"format": "flac"}, "format"),
+        ({"format": "mp3", "sample_rate": 8000}, "sample_rate"),
+        ({"speed": 1}, "speed"),
+        ({"voice": ""}, "voice"),
+        ({"model": "s2\r\nX: y"}, "model"),
+        ({"traceparent": "x"}, "traceparent"),
+    ],
+)
+async def test_what_is_wrong_is_named_before_anything_is_sent(
+    arguments: dict[str, Any], argument: str
+) -> None:
+    """By all three calls; nobody was asked."""
+    kept = Kept()
+    async with against(kept) as tts:
+        given = {"text": "Hello", **arguments}
+        with pytest.raises(ConfigError) as caught:
+            await tts.create(**given)
+        assert caught.value.argument == argument
+        for call in (tts.stream, tts.stream_timestamps):
+            with pytest.raises(ConfigError):
+                call(**given)
+    assert kept.body == b""
+
+
+# What comes back
+
+
+@pytest.mark.parametrize(
+    ("name", "magic"), [("wav", b"RIFF"), ("mp3", b"\xff"), ("opus", b"OggS"), ("pcm", b"")]
+)
+async def test_the_local_server_speaks(name: str, magic: bytes) -> None:
+    """Real audio of each format, whole or as it comes."""
+    async with local() as fish:
+        whole = await fish.tts.create("Hello there.", format=name)
+        async with fish.tts.stream("Hello there.", format=name) as chunks:
+            streamed = b"".join([chunk async for chunk in chunks])
+    assert whole.startswith(magic)
+    assert streamed.startswith(magic)
+    assert len(whole) == pytest.approx(len(streamed), rel=0.2)
+
+
+async def test_the_first_chunk_comes_while_the_service_works() -> None:
+    """It is in the caller's hands before the service is allowed to go on."""
+    go = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/mpeg"})
+        await response.prepare(request)
+        await response.write(b"first")
+        await go.wait()
+        await response.write(b"second")
+        return response
+
+    async with against(handle) as tts, tts.stream("Hello") as chunks:
+        assert await anext(chunks) == b"first"
+        go.set()
+        assert [chunk async for chunk in chunks] == [b"second"]
+
+
+async def test_a_reader_that_stops_holds_the_service_back() -> None:
+    """What was not read is not taken from the network: the service cannot go on writing."""
+    written, stuck = 0, asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse(headers={"Content-Type": "audio/mpeg"})
+        await response.prepare(request)
+        for _ in range(3200):  # 200 MiB
+            writing = asyncio.ensure_future(response.write(bytes(65536)))
+            done, _ = await asyncio.wait({writing}, timeout=0.5)
+            if not done:
+                stuck.set()
+            await writing
+            written += 65536
+        return response
+
+    async with against(handle) as tts:
+        async with tts.stream("Hello") as chunks:
+            await anext(chunks)
+            await stuck.wait()
+            assert written < 100 * 1024 * 1024
+        await asyncio.sleep(0)
+
+
+async def test_pcm_chunks_are_whole_samples() -> None:
+    """An odd byte waits for the next chunk."""
+    go = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/pcm"})
+        await response.prepare(request)
+        await response.write(b"\1\2\3")
+        await go.wait()
+        await response.write(b"\4\5\6")
+        return response
+
+    async with against(handle) as tts, tts.stream("Hello", format="pcm") as chunks:
+        assert await anext(chunks) == b"\1\2"
+        go.set()
+        assert await anext(chunks) == b"\3\4\5\6"
+
+
+async def test_half_a_sample_at_the_end_is_an_error() -> None:
+    """Whole or streamed: PCM that ends with an odd byte was cut."""
+    async with against(answering(b"\1\2\3", "audio/pcm")) as tts:
+        with pytest.raises(ProtocolError, match="middle of a sample"):
+            await tts.create("Hello", format="pcm")
+        async with tts.stream("Hello", format="pcm") as chunks:
+            assert await anext(chunks) == b"\1\2"
+            with pytest.raises(ProtocolError, match="middle of a sample"):
+                await anext(chunks)
+
+
+async def test_leaving_early_ends_the_call() -> None:
+    """The connection is closed, so that the service stops."""
+    left = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/mpeg"})
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(1000))
+                await asyncio.sleep(0)
+        finally:
+            left.set()
+
+    async with against(handle) as tts:
+        async with tts.stream("Hello") as chunks:
+            await anext(chunks)
+        await left.wait()
+
+
+async def test_what_arrived_comes_before_the_cut() -> None:
+    """A body that breaks off is an error behind its audio, never an end."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/mpeg"})
+        await response.prepare(request)
+        await response.write(b"first")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with against(handle) as tts, tts.stream("Hello") as chunks:
+        assert await anext(chunks) == b"first"
+        with pytest.raises(ConnectionLost):
+            await anext(chunks)
+
+
+async def test_refusals_have_their_class() -> None:
+    """Of the service's status and sentence, whole and streamed."""
+    async with local() as fish:
+        with pytest.raises(InvalidRequestError, match="Reference not found") as caught:
+            await fish.tts.create("Hello", voice="nobody")
+        assert caught.value.trace_id
+        with pytest.raises(InvalidRequestError):
+            async with fish.tts.stream("Hello", voice="nobody"):
+                pass
+    async with local(credit=0.0) as fish:
+        with pytest.raises(InsufficientCreditsError, match="top up"):
+            await fish.tts.create("Hello")
+
+
+async def test_a_gateway_is_recognised() -> None:
+    """Its answer is a link in JSON; the error says which class to use."""
+    body = json.dumps({"success": True, "data": [{"audio_url": "https://x/y.mp3"}]}).encode()
+    async with against(answering(body, "application/json", **{"X-Fish-Trace-Id": "t1"})) as tts:
+        with pytest.raises(UsageError, match=r"gateways\.AceData") as caught:
+            await tts.create("Hello")
+        assert caught.value.trace_id == "t1"
+        with pytest.raises(UsageError, match=r"gateways\.Xhuo"):
+            async with tts.stream("Hello"):
+                pass
+        with pytest.raises(UsageError, match="gateways"):
+            async with tts.stream_timestamps("Hello"):
+                pass
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/html", "text/event-stream"])
+async def test_what_is_no_speech_is_an_error(kind: str) -> None:
+    """A success with something else in it is named by its media type."""
+    async with against(answering(b"{}", kind)) as tts:
+        with pytest.raises(ProtocolError, match=kind):
+            await tts.create("Hello")
+        with pytest.raises(ProtocolError, match=kind):
+            async with tts.stream("Hello"):
+                pass
+
+
+async def test_a_stream_is_used_inside_a_block() -> None:
+    """Iterating it outside says so."""
+    async with against(answering(b"x")) as tts:
+        with pytest.raises(UsageError, match="async with"):
+            await anext(tts.stream("Hello"))
+
+
+# With timestamps
+
+
+def event(audio: bytes, *words: tuple[str, float, float], **fields: Any) -> bytes:
+    """Return one event as the documents show it."""
+    rows = [{"text": text, "start": start, "end": end} for text, start, end in words]
+    alignment = {"segments": rows, "audio_duration": 9.0} if rows else None
+    body = {
+        "audio_base64": base64.b64encode(audio).decode(), "content": "c", "alignment": alignment,
+        "chunk_seq": 0, "chunk_audio_offset_sec": 0.0, **fields,
+    }  # fmt: skip
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def streaming(*events: bytes) -> Handler:
+    """Return a handler that answers with an event stream."""
+    return answering(b"".join(events), "text/event-stream")
+
+
+async def test_words_come_with_the_audio() -> None:
+    """Snapshots replace each other, chunks follow each other, None erases nothing."""
+    handler = streaming(
+        event(b"one", ("Hel", 0.0, 0.2)),
+        event(b"two", ("Hello", 0.0, 0.4), ("you", 0.4, 0.6)),
+        event(b"three"),
+        event(b"four", ("There", 0.1, 0.3), chunk_seq=1, chunk_audio_offset_sec=1.0),
+        event(b"", ("There", 0.1, 0.3), ("!", 0.3, 0.4), chunk_seq=1, chunk_audio_offset_sec=1.0),
+    )
+    async with against(handler) as tts, tts.stream_timestamps("Hello you There") as chunks:
+        assert await anext(chunks) == b"one"
+        assert [word.text for word in chunks.words] == ["Hel"]
+        assert [chunk async for chunk in chunks] == [b"two", b"three", b"four"]
+        assert [word.text for word in chunks.words] == ["Hello", "you", "There", "!"]
+        assert chunks.words[2].start_s == pytest.approx(1.1)
+
+
+async def test_the_local_server_aligns() -> None:
+    """Every word of the text, in order, within the audio."""
+    async with (
+        local() as fish,
+        fish.tts.stream_timestamps("One two three.", format="pcm") as chunks,
+    ):
+        audio = b"".join([chunk async for chunk in chunks])
+        words = chunks.words
+    assert [word.text for word in words] == ["One", "two", "three"]
+    assert words[-1].end_s <= len(audio) / 2 / 44_100 + 0.001
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "says"),
+    [
+        (b"data: {\n\n", ProtocolError, "not JSON"),
+        (b'data: {"audio_base64": "?"}\n\n', ProtocolError, "not base64"),
+        (b'data: {"audio_base64": 1}\n\n', ProtocolError, "expected a string"),
+        (b"data: \xff\n\n", ProtocolError, "UTF-8"),
+        (b'data: {"message": "oom", "status": 500}\n\n', SynthesisError, "oom"),
+        (b'event: error\ndata: {"error": {"message": "oom"}}\n\n', SynthesisError, "oom"),
+        (b"event: error\ndata: sorry\n\n", SynthesisError, "sorry"),
+    ],
+)
+async def test_what_breaks_in_the_middle_comes_behind_the_audio(
+    broken: bytes, error: type[Exception], says: str
+) -> None:
+    """What had arrived is heard first; then the error says what broke."""
+    async with (
+        against(streaming(event(b"one"), broken)) as tts,
+        tts.stream_timestamps("Hello") as chunks,
+    ):
+        assert await anext(chunks) == b"one"
+        with pytest.raises(error, match=says):
+            await anext(chunks)
+
+
+async def test_a_stream_without_an_event_is_an_error() -> None:
+    """Unless there was nothing to hear in the text."""
+    async with against(streaming(b": keep-alive\n\n")) as tts:
+        async with tts.stream_timestamps("Hello") as chunks:
+            with pytest.raises(ProtocolError, match="without an event"):
+                await anext(chunks)
+        async with tts.stream_timestamps("...") as chunks:
+            assert [chunk async for chunk in chunks] == []
+
+
+async def test_events_we_do_not_know_are_ignored() -> None:
+    """Names and fields of later versions do no harm."""
+    unknown = b'event: progress\ndata: {"done": 0.5}\n\ndata: [DONE]\n\ndata: {"x": 1}\n\n'
+    handler = streaming(unknown.replace(b"data: [DONE]\n\n", b""), event(b"one", new=[1]))
+    async with against(handler) as tts, tts.stream_timestamps("Hello") as chunks:
+        assert [chunk async for chunk in chunks] == [b"one"]
