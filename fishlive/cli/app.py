@@ -10,12 +10,17 @@ from typing import Annotated, Final, cast
 
 import typer
 
+from fishlive.cli import dictionary, voices
 from fishlive.cli.demo import demo
+from fishlive.cli.design import design
+from fishlive.cli.doctor import doctor
 from fishlive.cli.exits import MEANINGS, ExitCode, Failure, explain, usage
 from fishlive.cli.live import live
 from fishlive.cli.notes import note, warnings_as_notes
 from fishlive.cli.say import say
 from fishlive.cli.serve import serve
+from fishlive.cli.transcribe import transcribe
+from fishlive.cli.wallet import wallet
 
 _CODES: Final = "Exit codes:\n" + "\n".join(
     f"{code.value}: {meaning}." for code, meaning in MEANINGS.items()
@@ -30,14 +35,18 @@ _CommandLineError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
 app: Final[typer.Typer] = typer.Typer(
     name="fishlive",
-    help="Live text-to-speech for Fish Audio: text in, speech out while it is being written.",
+    help="Fish Audio from the shell: text in, speech out while it is being written, and the rest.",
     epilog=_CODES,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (say, live, serve, demo):
+for _command in (say, live, transcribe, serve, demo, doctor, design, wallet):
     app.command(epilog=_CODES_IN_SHORT)(_command)
+for _group in (voices.app, dictionary.app):
+    for _subcommand in _group.registered_commands:
+        _subcommand.epilog = _CODES_IN_SHORT
+    app.add_typer(_group, epilog=_CODES_IN_SHORT)
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,7 +100,14 @@ def _run(arguments: list[str]) -> int:
 
 def _named(arguments: list[str]) -> str:
     """Return the command that an argument list begins with, with a space; empty if none."""
-    return f"{arguments[0]} " if arguments[0] in {"say", "live", "serve", "demo"} else ""
+    names = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    if arguments[0] in names:
+        return f"{arguments[0]} "
+    for group in (voices.app, dictionary.app):
+        if arguments[0] == group.info.name:
+            known = {command.name for command in group.registered_commands}
+            return " ".join(arguments[: 2 if known & set(arguments[1:2]) else 1]) + " "
+    return ""
 
 
 def _flush_stdout() -> None:

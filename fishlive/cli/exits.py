@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from http import HTTPStatus
 from typing import Final
 
 from fishlive.errors import (
@@ -19,6 +20,7 @@ from fishlive.errors import (
     PermissionDeniedError,
     ProtocolError,
     RateLimitError,
+    SlotTimeout,
     StreamInterrupted,
     SynthesisError,
     TLSError,
@@ -83,6 +85,7 @@ _ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
     (InsufficientCreditsError, ExitCode.DENIED, ""),
     (PermissionDeniedError, ExitCode.DENIED, "ask the owner of the voice or of the key"),
     (RateLimitError, ExitCode.BUSY, "wait, then try again"),
+    (SlotTimeout, ExitCode.BUSY, "wait, then try again"),
     (NotFoundError, ExitCode.USAGE, "check --voice"),
     (InvalidRequestError, ExitCode.USAGE, "check --voice and the other options"),
     (APIStatusError, ExitCode.FAILED, "try again later"),
@@ -97,7 +100,26 @@ _ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
 )
 """Errors and what to do about them: the first that fits counts."""
 
-_OPTIONS: Final = {"api_key": "the key", "text": "the text"}
+_OPTIONS: Final = {
+    "api_key": "the key",
+    "audio": "the file",
+    "cover_image": "--cover",
+    "dictionary_id": "the id",
+    "enhance_audio_quality": "--enhance",
+    "expected_latest_version_id": "--after",
+    "instruction": "the description",
+    "items": "the rules",
+    "name": "the name",
+    "reference_text": "--say",
+    "rules": "the rules",
+    "samples": "the files",
+    "tags": "--tag",
+    "team_id": "--team",
+    "text": "the text",
+    "texts": "--text",
+    "version_id": "--version",
+    "voice_id": "the id",
+}
 """Options whose name is not the argument's own."""
 
 
@@ -109,6 +131,8 @@ def explain(error: BaseException) -> Failure | None:
         return Failure(ExitCode.INTERRUPTED, "interrupted")
     if isinstance(error, ConfigError):
         return usage(f"{_option(error.argument)}{error}")
+    if isinstance(error, APIStatusError) and error.status == HTTPStatus.NOT_IMPLEMENTED:
+        return usage(str(error))  # the local server, which says what to install
     for kind, code, advice in _ANSWERS:
         if isinstance(error, kind):
             return Failure(code, f"{error}; {advice}" if advice else str(error))
@@ -135,5 +159,6 @@ def one_line(text: str) -> str:
 def _option(argument: str | None) -> str:
     if argument is None:
         return ""
-    name = _OPTIONS.get(argument) or "--" + argument.rpartition(".")[2].replace("_", "-")
+    plain = argument.partition("[")[0]  # rules[3] is one of the rules
+    name = _OPTIONS.get(plain) or "--" + plain.rpartition(".")[2].replace("_", "-")
     return f"{name}: "

@@ -86,6 +86,7 @@ KeyFile = Annotated[
 Local = Annotated[
     bool, typer.Option("--local", help="Use a local server, run for this command: no key needed.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, and nothing else.")]
 
 
 def chosen_format(given: Format | None, output: str) -> Format:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +48,14 @@ def serve(
     credit: Annotated[
         float | None, typer.Option(help="US dollars on the account; no end unless given.", min=0)
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps voices and dictionaries; they are in memory unless given.",
+            file_okay=False,
+        ),
+    ] = None,
     close_after_finish: Annotated[
         bool | None,
         typer.Option(
@@ -69,6 +78,7 @@ def serve(
         profile=profile.value,
         strict=strict,
         credit=credit,
+        data=data,
         close_after_finish=close_after_finish,
         **limits,
     )

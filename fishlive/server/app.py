@@ -17,9 +17,11 @@ from fishlive.server.accounts import Account, known_model
 from fishlive.server.desk import Desk
 from fishlive.server.door import Door, stamp
 from fishlive.server.live import Conversation
-from fishlive.server.refusal import Refusal
-from fishlive.server.rest import speak
+from fishlive.server.refusal import Refusal, bad_request
+from fishlive.server.routes import LIVE, LIVE_TIMED, ROUTES, Access, Route
 from fishlive.server.settings import Settings
+from fishlive.server.shelf import Shelf
+from fishlive.server.store import Store
 from fishlive.server.studio import Studio
 
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -111,9 +113,7 @@ class LocalServer:
         """
         if self._runner is not None:
             raise UsageError("the local server is running already")
-        studio = Studio()
-        await studio.start()
-        self._desk = Desk(self.settings, Account(self.settings), studio)
+        self._desk = await self._opened()
         self._runner = web.AppRunner(
             self._app(self._desk),
             access_log=None,
@@ -129,6 +129,9 @@ class LocalServer:
             raise ConfigError(
                 f"cannot listen on {where}: {error.strerror}", argument="port"
             ) from error
+        except BaseException:  # cancelled, too: nobody would close a server that did not start
+            await self.aclose()
+            raise
         self._port = self._runner.addresses[0][1]
 
     async def aclose(self) -> None:
@@ -137,7 +140,7 @@ class LocalServer:
         if runner is None or self._desk is None:
             return
         await runner.cleanup()
-        await self._desk.studio.aclose()
+        await _shut(self._desk)
 
     async def serve_forever(self) -> None:
         """Serve until cancelled. Starts if it was not started, and closes then."""
@@ -158,6 +161,20 @@ class LocalServer:
     ) -> None:
         await self.aclose()
 
+    async def _opened(self) -> Desk:
+        settings = self.settings
+        async with contextlib.AsyncExitStack() as held:
+            store = Store(settings.data)
+            held.push_async_callback(store.aclose)
+            await store.start()
+            shelf = Shelf(store, training_s=settings.training_s)
+            studio = Studio(shelf)
+            await studio.start()
+            held.push_async_callback(studio.aclose)
+            await shelf.start()
+            held.pop_all()
+        return Desk(settings, Account(settings), studio, store, shelf)
+
     @property
     def _netloc(self) -> str:
         port = self.port
@@ -171,8 +188,13 @@ class LocalServer:
                 return await handler(request)
             except Refusal as refusal:
                 return refusal.response()
+            except web.RequestPayloadError:  # a compression or chunks that are none
+                return bad_request("the request body cannot be read", plain=True).response()
             except web.HTTPException as error:
-                return Refusal(error.status, error.reason).response()
+                allowed = {
+                    name: error.headers[name] for name in ("Allow",) if name in error.headers
+                }
+                return Refusal(error.status, error.reason, headers=allowed).response()
 
         async def stamped(request: web.Request, response: web.StreamResponse) -> None:
             stamp(request, response, desk.account)
@@ -180,27 +202,31 @@ class LocalServer:
         app = web.Application(middlewares=[answer], client_max_size=self.settings.max_body_bytes)
         app.on_response_prepare.append(stamped)
         app.on_shutdown.append(self._say_goodbye)
-        app.add_routes(
-            [
-                web.get("/", _health),
-                web.post("/v1/tts", self._tts),
-                web.get("/v1/tts/live", self._live),
-                web.get("/v1/tts/live/with-timestamp", self._live_timed),
-            ]
-        )
+        app.router.add_get(LIVE, self._live)
+        app.router.add_get(LIVE_TIMED, self._live_timed)
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._handler(route))
         return app
 
-    def _admitted(self, request: web.Request) -> tuple[Desk, str]:
+    def _handler(self, route: Route) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            desk, model = self._admitted(request, route.access, route.model)
+            return await route.handler(request, desk=desk, model=model)
+
+        return handle
+
+    def _admitted(
+        self, request: web.Request, access: Access, meant: Callable[[str | None], str]
+    ) -> tuple[Desk, str]:
         """Let a request in; return the desk and the model it asked for."""
         if self._desk is None or self._runner is None:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the server is going away")
-        model = known_model(request.headers.get("model"))
-        self._desk.account.admit(request.headers.get("Authorization"), model)
+        model, key = meant(request.headers.get("model")), request.headers.get("Authorization")
+        if access is Access.PAID:
+            self._desk.account.admit(key, model)
+        elif access is Access.KEY:
+            self._desk.account.authenticate(key)
         return self._desk, model
-
-    async def _tts(self, request: web.Request) -> web.StreamResponse:
-        desk, model = self._admitted(request)
-        return await speak(request, desk=desk, model=model)
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         return await self._converse(request, timed=False)
@@ -209,7 +235,7 @@ class LocalServer:
         return await self._converse(request, timed=True)
 
     async def _converse(self, request: web.Request, *, timed: bool) -> web.StreamResponse:
-        desk, model = self._admitted(request)
+        desk, model = self._admitted(request, Access.PAID, known_model)
         if self.settings.concurrency_refusal == "upgrade" and desk.account.full:
             raise desk.account.too_many()
         socket = web.WebSocketResponse(
@@ -241,6 +267,9 @@ class LocalServer:
             await asyncio.gather(*leaving, return_exceptions=True)
 
 
-async def _health(_request: web.Request) -> web.Response:
-    endpoints = ["/v1/tts", "/v1/tts/live", "/v1/tts/live/with-timestamp"]
-    return web.json_response({"server": "fishlive local server", "endpoints": endpoints})
+async def _shut(desk: Desk) -> None:
+    """Close all that a desk holds, whatever fails of it."""
+    async with contextlib.AsyncExitStack() as held:
+        held.push_async_callback(desk.studio.aclose)
+        held.push_async_callback(desk.store.aclose)
+        await desk.shelf.aclose()

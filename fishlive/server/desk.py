@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from fishlive.server.accounts import Account
 from fishlive.server.settings import Settings
+from fishlive.server.shelf import Shelf
+from fishlive.server.store import Store
 from fishlive.server.studio import Studio
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One server's settings, the account behind its keys, and its voice."""
+    """One server's settings, the account behind its keys, its voice, and what it keeps."""
 
     settings: Settings
     account: Account
     studio: Studio
+    store: Store
+    shelf: Shelf

@@ -78,9 +78,7 @@ class Fields:
             return default
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise _wrong_type(name, value, "a number")
-        if not math.isfinite(value):
-            raise _wrong_type(name, value, "a finite number")
-        return self._ranged(name, float(value), least, most, clamp=clamp)
+        return self._ranged(name, _finite(name, value), least, most, clamp=clamp)
 
     def integer(
         self, name: str, default: int, *, least: int | None = None, most: int | None = None
@@ -125,6 +123,16 @@ class Fields:
         if inside != value and (self.strict or not clamp):
             raise bad_request(f"{name}: {value} is out of range, expected {least} to {most}")
         return inside
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise _wrong_type(name, value, "a finite number")
+    return number
 
 
 def _wrong_type(name: str, value: object, expected: str) -> Refusal:

@@ -50,7 +50,6 @@ NOT_FOUND: Final = "Reference not found"
 BAD_AUDIO: Final = "Reference Audio is not valid"
 ONE_SPEAKER: Final = "s1 does not support MultiSpeakerReference: use one reference_id"
 
-_HEX_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 _DICTIONARY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_DICTIONARIES: Final = 3
 """Pronunciation dictionaries in one request (OpenAPI description, 2026-09)."""
@@ -222,9 +221,10 @@ def _voices(fields: Fields, *, model: str, find: Find, binary: bool) -> tuple[Vo
 def _by_id(find: Find, reference_id: str, *, strict: bool) -> Voice:
     if not reference_id and not strict:
         return _known(find, None)
-    if strict and _HEX_ID.fullmatch(reference_id):
+    voice = _known(find, reference_id)
+    if strict and voice.invented:
         raise bad_request(NOT_FOUND)
-    return _known(find, reference_id)
+    return voice
 
 
 def _known(find: Find, reference_id: str | None) -> Voice:

@@ -1,17 +1,17 @@
-"""``POST /v1/tts``: a text in, its audio out while it is still being spoken."""
+"""A text in, its audio out while it is still being spoken: ``POST /v1/tts`` and what is like it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import msgpack
 from aiohttp import web
 
+from fishlive.server.bodies import MESSAGEPACK, parsed
 from fishlive.server.cutting import TextBuffer
 from fishlive.server.desk import Desk
 from fishlive.server.refusal import Refusal, bad_request
@@ -20,18 +20,43 @@ from fishlive.server.speaking import Inbox, Piece, Speaking, Spoken
 
 _log: Final = logging.getLogger("fishlive.server")
 
-_MESSAGEPACK: Final = frozenset(
-    {"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"}
-)
+_SURROGATE: Final = b"\\ud"
+"""Begins every spelling of a surrogate in JSON, of pairs and of lone ones, but for its case."""
 
 
 async def speak(request: web.Request, *, desk: Desk, model: str) -> web.StreamResponse:
-    """Answer with the audio, chunk by chunk, from the first one on.
+    """Answer with the audio, chunk by chunk, from the first one on. Raises as :func:`spoken`."""
+    return await spoken(request, desk=desk, model=model, form=AUDIO)
+
+
+class Form(NamedTuple):
+    """What speech is sent as.
+
+    Attributes:
+        timed: Whether the alignment of each piece is completed by an event without audio.
+        write: Makes bytes of an event.
+        mime: Its media type; None for the audio's own.
+    """
+
+    timed: bool
+    write: Callable[[Spoken], bytes]
+    mime: str | None = None
+
+
+def _audio(event: Spoken) -> bytes:
+    return event.audio
+
+
+AUDIO: Final = Form(timed=False, write=_audio)
+
+
+async def spoken(request: web.Request, *, desk: Desk, model: str, form: Form) -> web.StreamResponse:
+    """Answer with the text of the request, spoken, in a form.
 
     Raises:
         Refusal: 400, 413, 429 or 503, before any audio.
     """
-    binary = request.content_type in _MESSAGEPACK
+    binary = request.content_type in MESSAGEPACK
     body = _parse(await _body(request, desk.settings.max_body_bytes), binary=binary)
     order = read_order(
         body, model=model, find=desk.studio.find, strict=desk.settings.strict, binary=binary
@@ -40,21 +65,23 @@ async def speak(request: web.Request, *, desk: Desk, model: str) -> web.StreamRe
     slot = desk.account.slot()
     try:
         desk.account.charge(order.text, model)
-        return await _stream(request, order, desk=desk)
+        return await _stream(request, order, desk=desk, form=form)
     finally:
         slot.release()
 
 
-async def _stream(request: web.Request, order: Order, *, desk: Desk) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": order.mime})
+async def _stream(
+    request: web.Request, order: Order, *, desk: Desk, form: Form
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": form.mime or order.mime})
 
     async def emit(spoken: Spoken) -> None:
         if not response.prepared:
             await response.prepare(request)
-        await response.write(spoken.audio)
+        await response.write(form.write(spoken))
 
     speaking = Speaking(
-        order, studio=desk.studio, profile=desk.settings.pace, emit=emit, timed=False
+        order, studio=desk.studio, profile=desk.settings.pace, emit=emit, timed=form.timed
     )
     try:
         await speaking.run(_inbox(order))
@@ -96,14 +123,18 @@ async def _body(request: web.Request, limit_bytes: int) -> bytes:
 
 def _parse(body: bytes, *, binary: bool) -> Mapping[str, Any]:
     """Read the body; a 400 in plain text if it cannot be (errors page, 2026-08)."""
-    try:
-        fields = msgpack.unpackb(body) if binary else json.loads(body)
-    except (ValueError, RecursionError, msgpack.UnpackException) as error:
-        kind = "MessagePack" if binary else "JSON"
-        raise bad_request(f"the request body is not {kind}", plain=True) from error
-    if not isinstance(fields, dict):
-        raise bad_request("invalid type: expected a map", plain=True)
+    fields = parsed(body, binary=binary)
+    if not binary and _SURROGATE in body.lower():
+        _check_unicode(fields)
     return fields
+
+
+def _check_unicode(fields: Mapping[str, Any]) -> None:
+    # JSON can spell half a character; no answer can hold it.
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise bad_request("lone surrogate in hex escape", plain=True) from error
 
 
 def _check_length(order: Order, limit_bytes: int) -> None:

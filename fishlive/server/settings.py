@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 
 from fishlive.errors import ConfigError
@@ -92,6 +94,10 @@ class Settings:
         first_audio_s: Replaces the profile's, in seconds.
         real_time_factor: Replaces the profile's.
         strict: Refuses what the documents say is refused, and steps out of order.
+        data: Folder that keeps voices and dictionaries between runs, in ``fishlive.sqlite3``; it
+            is made if it is missing. One server at a time uses it. None keeps them in memory.
+        training_s: Seconds from a voice's creation to ``trained`` (or ``failed``). 0 as documented:
+            "fast means model instantly available after creation".
         max_message_bytes: Largest WebSocket message; a larger one closes with 1009.
         max_body_bytes: Largest HTTP body; a larger one is a 413.
         max_text_bytes: Most text in one utterance, in bytes of UTF-8.
@@ -110,6 +116,8 @@ class Settings:
     first_audio_s: float | None = None
     real_time_factor: float | None = None
     strict: bool = False
+    data: Path | str | None = None
+    training_s: float = 0.0
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_body_bytes: int = MAX_BODY_BYTES
     max_text_bytes: int = MAX_TEXT_BYTES
@@ -125,6 +133,12 @@ class Settings:
         for name in ("concurrency", "max_message_bytes", "max_body_bytes", "max_text_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1", argument=name)
+        if not (math.isfinite(self.training_s) and self.training_s >= 0):
+            raise ConfigError(
+                "training_s is a number of seconds, at least 0", argument="training_s"
+            )
+        if self.credit is not None and not math.isfinite(self.credit):
+            raise ConfigError("credit is a number of US dollars, or None", argument="credit")
         _ = self.pace
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol, TypeVar
 
 from fishlive.server.request import Order
 from fishlive.server.voice.catalogue import Catalogue, Voice
@@ -11,11 +12,28 @@ from fishlive.server.voice.encode import Encoder
 from fishlive.server.voice.engine import Engine, Speech
 from fishlive.server.voice.threads import EncodingThreads
 
+T = TypeVar("T")
+
+
+class Keeper(Protocol):
+    """Has voices besides the engine's."""
+
+    def __contains__(self, reference_id: object) -> bool:
+        """Return whether an id is its business, even if it has no voice for it now."""
+
+    def find(self, reference_id: str) -> Voice | None:
+        """Return the voice of an id, None if it cannot speak."""
+
 
 class Studio:
-    """Finds voices, speaks and encodes. Used once: start, close."""
+    """Finds voices, speaks and encodes. Used once: start, close.
 
-    def __init__(self) -> None:
+    Args:
+        keeper: Has the voices that were made here.
+    """
+
+    def __init__(self, keeper: Keeper | None = None) -> None:
+        self._keeper = keeper
         self._engine = Engine()
         self._catalogue = Catalogue()
         self._threads = EncodingThreads()
@@ -35,8 +53,18 @@ class Studio:
         await self._threads.aclose()
 
     def find(self, reference_id: str | None) -> Voice | None:
-        """Return the voice of an id, None if there is none."""
+        """Return the voice of an id: made here, or the engine's; None if there is none."""
+        if reference_id is not None and self._keeper and reference_id in self._keeper:
+            return self._keeper.find(reference_id)
         return self._catalogue.find(reference_id)
+
+    def timbres(self) -> tuple[Voice, ...]:
+        """Return voices that could be persons', to design others from."""
+        return self._catalogue.natural()
+
+    async def work(self, job: Callable[[], T]) -> T:
+        """Do a job of some length in one of the threads that encode."""
+        return await self._threads.run(job)
 
     async def say(self, text: str, *, voice: Voice, speed: float) -> Speech:
         """Return ``text`` spoken. Cancelling stops at once."""

@@ -13,7 +13,12 @@ from fishlive.cli import main
 from fishlive.cli.exits import ExitCode
 from tests.cli.command import WAIT_S, call, environment, finished
 
-COMMANDS = ["say", "live", "serve", "demo"]
+COMMANDS = ["say", "live", "serve", "demo", "transcribe", "doctor", "design", "wallet"]
+GROUPS = {
+    "voices": ["list", "show", "create", "update", "delete"],
+    "dictionary": ["create", "show", "add-version"],
+}
+SUBCOMMANDS = [f"{group} {name}" for group, names in GROUPS.items() for name in names]
 
 BLOCKED = """
 import sys
@@ -42,10 +47,10 @@ def without(packages: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
     )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *SUBCOMMANDS])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help says what it does and how it ends, on standard output."""
-    assert main([name, "--help"]) == ExitCode.DONE
+    assert main([*name.split(), "--help"]) == ExitCode.DONE
 
     shown = capsys.readouterr()
     assert "Usage: fishlive " + name in shown.out
@@ -58,7 +63,7 @@ def test_the_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[st
     assert main(["--help"]) == ExitCode.DONE
 
     shown = capsys.readouterr().out
-    assert all(f" {name} " in shown for name in COMMANDS)
+    assert all(f" {name} " in shown for name in [*COMMANDS, *GROUPS])
     assert all(f" {code.value}: " in shown for code in ExitCode)
 
 
@@ -83,6 +88,12 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["say", "--format", "flac", "x"], "'--format'", "say "),
         (["live", "--speed", "fast"], "'--speed'", "live "),
         (["serve", "--port", "70000"], "'--port'", "serve "),
+        (["voices"], "Missing command", "voices "),
+        (["voices", "sing"], "No such command 'sing'", "voices "),
+        (["voices", "show"], "Missing argument 'ID'", "voices show "),
+        (["dictionary", "add-version", "x", "y"], "--after", "dictionary add-version "),
+        (["design", "warm"], "--output", "design "),
+        (["transcribe", "x.wav", "--model", "best"], "'--model'", "transcribe "),
     ],
 )
 def test_usage_errors_are_one_line(

@@ -33,6 +33,7 @@ CODES = {
     "ServerClosed": 1,
     "ServerError": 1,
     "ServerRejected": 1,
+    "SlotTimeout": 5,
     "StallTimeout": 1,
     "StreamInterrupted": 1,
     "SynthesisError": 1,
@@ -54,7 +55,11 @@ BUGS = {
 
 def made(name: str) -> BaseException:
     """Return an error of that class."""
-    facts: dict[str, Any] = {"StallTimeout": {"phase": "audio"}}.get(name, {})
+    needed: dict[str, dict[str, Any]] = {
+        "StallTimeout": {"phase": "audio"},
+        "SlotTimeout": {"limit": 5, "waited_s": 1.0},
+    }
+    facts = needed.get(name, {})
     what: Any = 1011 if name in {"ServerClosed", "ServerRejected"} else "it went wrong"
     error: BaseException = getattr(errors, name)(what, **facts)
     return error
@@ -90,6 +95,7 @@ def test_bugs_keep_their_traceback(name: str) -> None:
         ("sample_rate", "--sample-rate: too low"),
         ("prosody.speed", "--speed: too low"),
         ("api_key", "the key: too low"),
+        ("rules[3]", "the rules: too low"),
         (None, "too low"),
     ],
 )
@@ -99,6 +105,14 @@ def test_an_argument_is_named_as_the_option(argument: str | None, said: str) -> 
 
     assert failure is not None
     assert failure.message == said
+
+
+def test_what_is_not_built_in_is_no_failure_that_passes() -> None:
+    """A 501 says what to install; trying again later would not help."""
+    failure = explain(errors.ServerError("install fishlive[asr]", status=501))
+
+    assert failure is not None
+    assert (failure.code, failure.message) == (ExitCode.USAGE, "501 install fishlive[asr]")
 
 
 def test_every_code_has_a_meaning() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import os
 import shlex
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,4 +46,40 @@ async def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
     shown = capsys.readouterr().err
     assert shown.startswith("fishlive: error: --port: cannot listen on 127.0.0.1:")
+    assert shown.count("\n") == 1
+
+
+def asked(url: str, path: str, body: bytes | None = None) -> Any:
+    """Return the JSON that a server answers."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=WAIT_S)
+    with contextlib.closing(connection):
+        method = "GET" if body is None else "POST"
+        connection.request(method, path, body, {"Authorization": "Bearer local"})
+        return json.load(connection.getresponse())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process there")
+def test_a_folder_keeps_what_was_made(tmp_path: Path) -> None:
+    """With ``--data`` the next server knows what was made with the last one."""
+    made: dict[str, Any] = {}
+    for _ in range(2):
+        arguments = ("serve", "--port", "0", "--data", "kept")
+        with started(*arguments, cwd=tmp_path) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().split()[2].rstrip(",")
+            path = "/v1/pronunciation-dictionaries"
+            if made:
+                assert asked(url, f"{path}/{made['id']}") == made
+            else:
+                made = asked(url, path, b'{"name": "x"}')
+            process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT_S) == ExitCode.DONE
+
+
+async def test_a_foreign_file_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no database: one line, and the option to change."""
+    (tmp_path / "fishlive.sqlite3").write_bytes(b"something else entirely" * 50)
+    assert await call("serve", "--port", "0", "--data", str(tmp_path)) == ExitCode.USAGE
+    shown = capsys.readouterr().err
+    assert shown.startswith("fishlive: error: --data: ")
     assert shown.count("\n") == 1

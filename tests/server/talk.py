@@ -93,6 +93,26 @@ async def posting(
         yield response
 
 
+@asynccontextmanager
+async def asking(
+    server: LocalServer, method: str, path: str, *, key: str | None = "local", **request: Any
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Send any request; ``request`` goes to aiohttp."""
+    given = headers(key) if key is not None else {}
+    given.update(request.pop("headers", {}))
+    async with (
+        aiohttp.ClientSession(headers=given) as session,
+        session.request(method, server.url + path, **request) as response,
+    ):
+        yield response
+
+
+async def answer(server: LocalServer, method: str, path: str, **request: Any) -> tuple[int, Any]:
+    """Return the status of any request, and its JSON; None for an empty body."""
+    async with asking(server, method, path, **request) as response:
+        return response.status, await response.json() if await response.read() else None
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop work until ``condition`` holds; the test's own limit ends a vain wait."""
     for _ in range(1_000_000):

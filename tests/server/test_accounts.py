@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from fishlive.server.accounts import FREE_MODEL, Account, known_model
+from fishlive.server.accounts import FREE_MODEL, Account, asr_model, known_model
 from fishlive.server.refusal import Refusal
 from fishlive.server.settings import Settings
 
@@ -19,6 +21,7 @@ from fishlive.server.settings import Settings
         ("Bearer Local", "Invalid Token"),
         ("Bearer localhost", "Invalid Token"),
         ("Bearer clé", "Invalid Token"),
+        ("Bearer \udcff", "Invalid Token"),
     ],
 )
 def test_other_keys_are_refused(authorization: str | None, message: str) -> None:
@@ -39,9 +42,40 @@ def test_text_costs_its_bytes() -> None:
     """UTF-8 bytes are charged at $15 a million; the free model costs nothing."""
     account = Account(Settings(credit=1.0))
     account.charge("né", "s2-pro")
-    assert account.credit == pytest.approx(1.0 - 45e-6)
+    assert account.credit == Decimal("0.999955")
     account.charge("free " * 1000, FREE_MODEL)
-    assert account.credit == pytest.approx(1.0 - 45e-6)
+    assert account.credit == Decimal("0.999955")
+
+
+def test_seconds_and_designs_cost() -> None:
+    """Transcripts cost begun seconds at $0.36 an hour, a voice design costs one cent."""
+    account = Account(Settings(credit=0.5))
+    account.charge_asr(2.001)
+    assert account.credit == Decimal("0.4997")
+    account.charge_design()
+    assert account.credit == Decimal("0.4897")
+
+
+def test_without_an_end() -> None:
+    """An account without an end counts what it spends, and is never refused."""
+    account = Account(Settings())
+    before = account.credit
+    account.charge("x" * 1_000_000, "s1")
+    assert before - account.credit == 15
+    account._spent = before + 1
+    account.check_credit("s1")
+
+
+def test_a_key_is_enough_for_what_is_not_paid() -> None:
+    """Authentication alone does not look at the credit."""
+    Account(Settings(credit=0)).authenticate("Bearer local")
+
+
+@pytest.mark.parametrize("header", [None, "", "transcribe-2", "s1"])
+def test_models_of_transcripts(header: str | None) -> None:
+    """They have a default of their own, so that no free voice makes a transcript free."""
+    assert asr_model(header) == "transcribe-1"
+    assert asr_model("transcribe-1-pro") == "transcribe-1-pro"
 
 
 def test_an_empty_account() -> None:

@@ -19,7 +19,7 @@ from fishlive.server import LocalServer, Settings
 from fishlive.server.voice.encode import Encoder
 from fishlive.server.voice.espeak import Espeak
 from fishlive.session import Session
-from tests.server.talk import HOURS, LIVE, TIMED, posting, talking, until
+from tests.server.talk import HOURS, LIVE, TIMED, answer, asking, posting, talking, until
 
 
 async def test_it_listens_on_loopback(server: LocalServer) -> None:
@@ -170,6 +170,44 @@ async def test_every_answer_is_stamped(server: LocalServer) -> None:
             assert body.get("status", 200) == response.status
     assert len(traces) == 4
     assert "0" * 32 not in traces
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/model/", 404),
+        ("GET", "/v1/user", 404),
+        ("PUT", "/model", 405),
+        ("POST", "/model/en-us", 405),
+        ("GET", "/v1/tts", 405),
+        ("DELETE", "/wallet/self/api-credit", 405),
+    ],
+)
+async def test_unknown_paths_and_methods(
+    server: LocalServer, method: str, path: str, status: int
+) -> None:
+    """They are refused as JSON, a method with those that are allowed."""
+    async with asking(server, method, path, key=None) as response:
+        assert response.status == status
+        assert (await response.json())["status"] == status
+        assert ("Allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/v1/tts", "/model", "/v1/pronunciation-dictionaries"])
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_a_body_that_breaks_off(server: LocalServer, path: str, kind: str) -> None:
+    """A compression that is none is the client's fault: a 400 in plain text."""
+    given = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    async with posting(server, path=path, data=b"not gzip at all", headers=given) as response:
+        assert (response.status, response.content_type) == (400, "text/plain")
+
+
+async def test_the_front_page_lists_the_endpoints(server: LocalServer) -> None:
+    """Whoever asks without a key learns what is here, each path once."""
+    _, page = await answer(server, "GET", "/", key=None)
+    assert len(page["endpoints"]) == len(set(page["endpoints"]))
+    assert {"/v1/tts", LIVE, TIMED, "/model/{id}"} <= set(page["endpoints"])
 
 
 async def test_the_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,9 @@ def test_a_profile_of_ones_own() -> None:
         ({"concurrency_refusal": "never"}, "concurrency_refusal"),
         ({"max_message_bytes": 0}, "max_message_bytes"),
         ({"first_audio_s": -1}, "profile"),
+        ({"training_s": -1}, "training_s"),
+        ({"training_s": float("nan")}, "training_s"),
+        ({"credit": float("inf")}, "credit"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any], argument: str) -> None:

@@ -49,6 +49,7 @@ class Voice:
         variant: The file of its timbre below ``voices/!v/``; empty for its own.
         gender: ``male``, ``female`` or empty, as its file or variant says.
         pitch: 0 to 100.
+        invented: Whether nobody made a voice of this id, and a hash chose one.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Voice:
     variant: str = ""
     gender: str = ""
     pitch: int = NORMAL_PITCH
+    invented: bool = False
 
     @property
     def espeak_name(self) -> str:
@@ -109,6 +111,11 @@ class Catalogue:
         """The voice of a request that names none."""
         return _listing().voices[DEFAULT_ID]
 
+    def natural(self) -> tuple[Voice, ...]:
+        """Return the default voice in every timbre that could be a person's."""
+        found = (self.find(f"{DEFAULT_ID}+{timbre}") for timbre in _TIMBRES if timbre)
+        return tuple(voice for voice in found if voice is not None)
+
     def all(self) -> tuple[Voice, ...]:
         """Return every language's voice, then the default one in every timbre."""
         return _listing().all
@@ -121,7 +128,7 @@ class Catalogue:
         voice = self.find(f"{accent}+{timbre}" if timbre else accent)
         # A later espeak-ng may drop a timbre; its accent's own is natural too.
         voice = voice or _listing().voices[accent]
-        return replace(voice, id=model_id, pitch=pitch)
+        return replace(voice, id=model_id, pitch=pitch, invented=True)
 
 
 @lru_cache(maxsize=1)
