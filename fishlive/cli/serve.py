@@ -28,6 +28,27 @@ class Pace(str, enum.Enum):
     fish_normal = "fish-normal"
 
 
+class Era(str, enum.Enum):
+    """Generations of the gateways' answers."""
+
+    legacy = "2025"
+    compatible = "2026-05"
+    later = "2026-06"
+    newest = "2026-09"
+
+
+class Callbacks(str, enum.Enum):
+    """Ways in which callbacks come, or do not."""
+
+    once = "once"
+    never = "never"
+    twice = "twice"
+    early = "early"
+    out_of_order = "out-of-order"
+    failure_first = "failure-first"
+    garbage = "garbage"
+
+
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; anything but loopback lets others in.")
@@ -56,6 +77,16 @@ def serve(
             file_okay=False,
         ),
     ] = None,
+    era: Annotated[
+        Era, typer.Option(help="Whose answers the gateways give, /fish and /v1/fish.")
+    ] = Era.newest,
+    callbacks: Annotated[
+        Callbacks, typer.Option(help="How the gateways tell of a task's end, or fail to.")
+    ] = Callbacks.once,
+    allow_local_webhooks: Annotated[
+        bool,
+        typer.Option("--allow-local-webhooks", help="Let callbacks go to this machine."),
+    ] = False,
     close_after_finish: Annotated[
         bool | None,
         typer.Option(
@@ -79,6 +110,9 @@ def serve(
         strict=strict,
         credit=credit,
         data=data,
+        era=era.value,
+        callbacks=callbacks.value,
+        allow_local_webhooks=allow_local_webhooks,
         close_after_finish=close_after_finish,
         **limits,
     )

@@ -51,7 +51,7 @@ class TTS:
             model: Synthesis engine, a header. An unknown one is replaced by the paid default
                 silently, so it warns.
             references: Samples of a voice, or a list of them for each speaker. Sent as
-                MessagePack, as raw audio has to be.
+                MessagePack, as raw audio has to be, and as bytes in ``extra`` are.
             traceparent: W3C trace context for the service's own traces.
             timeouts: Other than the session's.
             extra: Request fields this version does not know, merged last.
@@ -72,7 +72,9 @@ class TTS:
         if not is_speech(answer.content_type):
             raise about_no_speech(answer.content_type, answer.body, trace_id=answer.trace_id)
         if request.is_pcm and len(answer.body) % SAMPLE_BYTES:
-            raise ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
+            error = ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
+            error.trace_id = answer.trace_id
+            raise error
         return answer.body
 
     def stream(
@@ -136,21 +138,33 @@ def _request(
     if not text:
         raise ConfigError("text is empty", argument="text")
     check_model(model)
-    check_cues(text, model)
-    return speech_request(
+    request = speech_request(
         model=model,
         voice=voice,
         extra=extra,
         text=text,
         options={"references": references, **options},
     )
+    check_cues(text, model, voices=_speakers(request))
+    return request
+
+
+def _speakers(request: TTSRequest) -> int | None:
+    """Return how many voices there are to speak; None if only the service knows."""
+    voices, samples = request.reference_id, request.references
+    if not request.extra.keys().isdisjoint({"reference_id", "references"}):
+        return None
+    if isinstance(voices, tuple):
+        return len(voices)
+    if samples is not None and isinstance(samples[0], tuple):
+        return len(samples)
+    return None if voices is None and samples is None else 1
 
 
 def _call(
     path: str, request: TTSRequest, traceparent: str | None, timeouts: Timeouts | None
 ) -> Call:
-    fields = request.payload()
-    body, content_type = (msgpack_body if request.references else json_body)(fields)
+    body, content_type = _body(request)
     return Call(
         method="POST",
         path=path,
@@ -160,3 +174,22 @@ def _call(
         slot=True,
         timeouts=timeouts,
     )
+
+
+def _body(request: TTSRequest) -> tuple[bytes, str]:
+    """Return what is sent, and its media type: JSON, unless there are bytes in it."""
+    fields = request.payload()
+    try:
+        if request.references or _holds_bytes(request.extra):
+            return msgpack_body(fields)
+        return json_body(fields)
+    except ConfigError as error:  # the other fields were checked, and can be sent
+        raise ConfigError(f"extra: {error}", argument="extra") from None
+
+
+def _holds_bytes(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_bytes(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_holds_bytes(item) for item in value)
+    return isinstance(value, bytes)

@@ -16,6 +16,7 @@ from fishlive.errors import ConfigError, UsageError
 from fishlive.server.accounts import Account, known_model
 from fishlive.server.desk import Desk
 from fishlive.server.door import Door, stamp
+from fishlive.server.gateway.jobs import Jobs
 from fishlive.server.live import Conversation
 from fishlive.server.refusal import Refusal, bad_request
 from fishlive.server.routes import LIVE, LIVE_TIMED, ROUTES, Access, Route
@@ -173,7 +174,7 @@ class LocalServer:
             held.push_async_callback(studio.aclose)
             await shelf.start()
             held.pop_all()
-        return Desk(settings, Account(settings), studio, store, shelf)
+        return Desk(settings, Account(settings), studio, store, shelf, Jobs(settings))
 
     @property
     def _netloc(self) -> str:
@@ -272,4 +273,5 @@ async def _shut(desk: Desk) -> None:
     async with contextlib.AsyncExitStack() as held:
         held.push_async_callback(desk.studio.aclose)
         held.push_async_callback(desk.store.aclose)
-        await desk.shelf.aclose()
+        held.push_async_callback(desk.shelf.aclose)
+        await desk.jobs.aclose()

@@ -17,6 +17,7 @@ from fishlive.server.accounts import asr_model, given_model, known_model
 from fishlive.server.asr import transcribe
 from fishlive.server.design import design
 from fishlive.server.desk import Desk
+from fishlive.server.gateway import handlers as gateway
 from fishlive.server.rest import speak
 from fishlive.server.sse import speak_timed
 
@@ -58,6 +59,20 @@ async def _health(_request: web.Request, *, desk: Desk, model: str) -> web.Respo
 
 _DICTIONARIES: Final = "/v1/pronunciation-dictionaries"
 
+
+def _gateway(prefix: str) -> tuple[Route, ...]:
+    """Return a gateway's endpoints, which look at tokens themselves: they say no differently."""
+    return (
+        Route("POST", f"{prefix}/audios", gateway.audios, Access.ANYBODY),
+        Route("POST", f"{prefix}/voices", gateway.voices, Access.ANYBODY),
+        Route("POST", f"{prefix}/tts", gateway.tts, Access.ANYBODY),
+        Route("POST", f"{prefix}/model", gateway.create_model, Access.ANYBODY),
+        Route("GET", f"{prefix}/model", gateway.list_models, Access.ANYBODY),
+        Route("GET", f"{prefix}/model/{{id}}", gateway.get_model, Access.ANYBODY),
+        Route("POST", f"{prefix}/tasks", gateway.tasks, Access.ANYBODY),
+    )
+
+
 ROUTES: Final = (
     Route("GET", "/", _health, Access.ANYBODY),
     Route("POST", "/v1/tts", speak, Access.PAID),
@@ -77,6 +92,9 @@ ROUTES: Final = (
     Route("GET", f"{_DICTIONARIES}/{{id}}", dictionaries.get),
     Route("POST", f"{_DICTIONARIES}/{{id}}/versions", dictionaries.create_version),
     Route("GET", f"{_DICTIONARIES}/{{id}}/versions/{{version_id}}", dictionaries.get_version),
+    *_gateway("/fish"),
+    *_gateway("/v1/fish"),
+    Route("GET", "/gateway/audio/{name}", gateway.get_audio, Access.ANYBODY),
 )
 """All but the live sockets, which a server keeps hold of. Uploads are served where the service's
 answers say they are: ``coverimage/…`` and ``task/…`` (seen in answers, 2025-09)."""

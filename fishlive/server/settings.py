@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from fishlive.errors import ConfigError
 from fishlive.limits import MAX_MESSAGE_BYTES, MIB
@@ -23,6 +23,10 @@ MAX_BODY_BYTES: Final = 50 * MIB
 MAX_TEXT_BYTES: Final = 1 * MIB
 """UTF-8 bytes of text one utterance may hold: the limit of the service's compatible endpoints
 (compat pages, 2026-08), a day of speech. Reading never pauses, so this is what bounds memory."""
+
+
+Era = Literal["2025", "2026-05", "2026-06", "2026-09"]
+Callbacks = Literal["once", "never", "twice", "early", "out-of-order", "failure-first", "garbage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,14 @@ class Settings:
         max_text_bytes: Most text in one utterance, in bytes of UTF-8.
         hosts: Host names, besides loopback's and the bound one, that requests may be addressed
             to and web pages may come from.
+        era: Whose answers the gateways give: 2025, 2026-05, 2026-06 or 2026-09.
+        task_s: How long a gateway's task takes beside its work, in seconds.
+        callbacks: How a gateway tells of a task's end: ``once``, ``never``, ``twice``, ``early``
+            (before the acknowledgement), ``out-of-order`` (each waits for the next),
+            ``failure-first`` (a failure, then the truth), ``garbage``.
+        allow_local_webhooks: Whether callbacks may go to loopback.
+        allow_local_links: Whether links that a gateway is sent are fetched, from loopback only;
+            otherwise they are recorded and left alone.
     """
 
     keys: tuple[str, ...] = field(default=(DEFAULT_KEY,), repr=False)
@@ -122,6 +134,11 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     max_text_bytes: int = MAX_TEXT_BYTES
     hosts: tuple[str, ...] = ()
+    era: Era = "2026-09"
+    task_s: float = 0.0
+    callbacks: Callbacks = "once"
+    allow_local_webhooks: bool = False
+    allow_local_links: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a setting that cannot be."""
@@ -139,6 +156,11 @@ class Settings:
             )
         if self.credit is not None and not math.isfinite(self.credit):
             raise ConfigError("credit is a number of US dollars, or None", argument="credit")
+        for name, known in (("era", get_args(Era)), ("callbacks", get_args(Callbacks))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"one of {', '.join(known)}", argument=name)
+        if not 0 <= self.task_s < float("inf"):
+            raise ConfigError("a number of seconds from 0", argument="task_s")
         _ = self.pace
 
     @property

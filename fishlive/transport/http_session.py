@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import aiohttp
@@ -50,18 +51,18 @@ def _on(given: aiohttp.ClientSession) -> aiohttp.ClientSession:
         raise ConfigError("http_session is an aiohttp.ClientSession", argument="http_session")
     if given.closed:
         raise StreamClosedError("the http_session is closed")
-    try:
-        return _session(
-            connector=given.connector,
-            connector_owner=False,
-            trust_env=given.trust_env,
-            traces=given.trace_configs,
-            # Nothing public tells them.
-            proxy=getattr(given, "_default_proxy", None),
-            proxy_auth=getattr(given, "_default_proxy_auth", None),
-        )
-    except RuntimeError as error:
-        raise WrongLoopError("the http_session belongs to another event loop") from error
+    here = asyncio.get_running_loop()
+    if getattr(given.connector, "_loop", here) is not here:  # nothing public tells it
+        raise WrongLoopError("the http_session belongs to another event loop")
+    return _session(
+        connector=given.connector,
+        connector_owner=False,
+        trust_env=given.trust_env,
+        traces=given.trace_configs,
+        # Nothing public tells them either.
+        proxy=getattr(given, "_default_proxy", None),
+        proxy_auth=getattr(given, "_default_proxy_auth", None),
+    )
 
 
 def _session(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Final
 
 from fishlive.errors import MessageTooLarge, ProtocolError
@@ -33,17 +34,29 @@ class Event:
 
 
 class EventParser:
-    """Makes events of a stream that is cut anywhere. Reconnection times are ignored."""
+    """Makes events of a stream that is cut anywhere. Reconnection times are ignored.
+
+    Takes time and memory in proportion to what comes, however small the pieces are.
+    """
 
     def __init__(self) -> None:
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
-        self._line = ""  # the beginning of a line
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._line = StringIO()  # the beginning of a line
         self._begun = False  # whether a byte order mark can come no more
         self._after_return = False  # whether a line feed belongs to the last line's end
         self._name = ""
-        self._data: list[str] = []
-        self._chars = 0
+        self._data = StringIO()  # its lines, each with a line feed
         self._id = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the stream, if it ended now, would end in the middle of an event.
+
+        The standard drops such an event; whoever needs all of them has to ask.
+        """
+        line = self._line.getvalue()
+        begun = bool(line) and not line.startswith(":")
+        return begun or bool(self._name or self._data.tell() or self._decoder.getstate()[0])
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Yield the events that are complete now. An unfinished one at the end is none.
@@ -54,7 +67,7 @@ class EventParser:
         """
         broken: UnicodeDecodeError | None = None
         try:
-            text = self._decode(piece)
+            text = self._decoder.decode(piece)
         except UnicodeDecodeError as error:
             broken, text = error, error.object[: error.start].decode()
         if text and not self._begun:
@@ -76,10 +89,17 @@ class EventParser:
         self._after_return = text.endswith("\r")
         *whole, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for line in whole:
-            yield self._line + line
-            self._line = ""
-        self._line += rest
-        self._check(len(self._line))
+            yield self._ended(line)
+        self._line.write(rest)
+        self._check(self._line.tell())
+
+    def _ended(self, line: str) -> str:
+        """Return a line with the beginning of it that came before."""
+        if not self._line.tell():
+            return line
+        self._line.write(line)
+        whole, self._line = self._line.getvalue(), StringIO()
+        return whole
 
     def _take(self, line: str) -> Event | None:
         """Read one line; return the event that it completes."""
@@ -90,9 +110,9 @@ class EventParser:
             return None  # a comment
         value = value.removeprefix(" ")
         if name == "data":
-            self._chars += len(value) + 1
-            self._check(self._chars)
-            self._data.append(value)
+            self._check(self._data.tell() + len(value) + 1)
+            self._data.write(value)
+            self._data.write("\n")
         elif name == "event":
             self._name = value
         elif name == "id" and "\0" not in value:
@@ -100,9 +120,11 @@ class EventParser:
         return None
 
     def _complete(self) -> Event | None:
-        name, data = self._name or "message", self._data
-        self._name, self._data, self._chars = "", [], 0
-        return Event(name, "\n".join(data), self._id) if data else None
+        name, self._name = self._name or "message", ""
+        if not self._data.tell():
+            return None
+        data, self._data = self._data.getvalue(), StringIO()
+        return Event(name, data[:-1], self._id)
 
     def _check(self, chars: int) -> None:
         if chars > MAX_EVENT_CHARS:
