@@ -277,9 +277,11 @@ class Session:
         if self._closed:
             raise StreamClosedError("the session is closed")
         if self._http is None:
-            from fishlive.flow.retry import shared_bucket
+            from fishlive.flow.retry import RetryPolicy, shared_bucket
             from fishlive.transport.http import Http, Timeouts
 
+            _check_kind(self._timeouts, Timeouts, "timeouts")
+            _check_kind(self._retry, RetryPolicy, "retry")
             self._http = Http(
                 base_url=self._base_url,
                 key=self._key,
@@ -334,6 +336,11 @@ def _checked_url(url: str, *, allow_insecure: bool) -> str:
             argument="base_url",
         )
     return url.rstrip("/")
+
+
+def _check_kind(value: object, kind: type, argument: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"{argument} is a {kind.__name__}, or None", argument=argument)
 
 
 def _check_concurrency(concurrency: object) -> None:

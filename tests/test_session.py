@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 import traceback
 
+import aiohttp
 import pytest
 
 import fishlive
-from fishlive.errors import ConfigError, StreamClosedError
+from fishlive.errors import ConfigError, ConnectError, StreamClosedError
+from fishlive.flow.governor import Governor
+from fishlive.flow.retry import RetryPolicy
 from fishlive.session import Session
+from fishlive.transport.http import Timeouts
 from tests.live.service import Service, open_channel
+from tests.transport.http_peer import answer, read_request, soon
+from tests.transport.peer import Peer, serve
 
 KEY = "canary-4b1d"
 
@@ -170,6 +178,102 @@ async def test_no_repr_shows_the_key() -> None:
             report = traceback.TracebackException.from_exception(error, capture_locals=True)
             shown.append("".join(report.format()))
         assert not [text for text in shown if KEY in text or "test-key" in text]
+
+
+NOUNS = ["asr", "dictionaries", "tts", "voice_design", "voices", "wallet"]
+
+
+async def credit(peer: Peer) -> None:
+    """Answer every request with an empty wallet, and the account's limit."""
+    while True:
+        await read_request(peer)
+        body = b'{"_id": "1", "user_id": "2", "credit": "0"}'
+        peer.write(answer(body, "200 OK", "ratelimit-limit-concurrency: 15"))
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+async def test_every_noun_is_there_and_stays(noun: str) -> None:
+    """It is made once, of the one client that all share."""
+    async with Session(KEY) as fish:
+        assert getattr(fish, noun) is getattr(fish, noun)
+        assert getattr(fish, noun)._http is fish.wallet._http
+
+
+def test_nouns_cost_nothing_before_they_are_used() -> None:
+    """Who only speaks live does not load what the other calls need."""
+    code = "import sys, fishlive; print('fishlive.transport.http' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+async def test_calls_go_out_with_the_key_and_are_closed_with_the_session() -> None:
+    """After its block a session makes no calls, and its connections are gone."""
+    async with serve(credit) as server:
+        async with Session(KEY, base_url=f"http://127.0.0.1:{server.port}") as fish:
+            wallet = fish.wallet
+            await soon(wallet.credit())
+        assert server.peers[0].headers["authorization"] == f"Bearer {KEY}"
+        with pytest.raises(StreamClosedError):
+            await wallet.credit()
+        with pytest.raises(StreamClosedError):
+            fish.voices  # noqa: B018 - looking is enough
+
+
+async def test_calls_teach_the_governor_that_live_speech_asks() -> None:
+    """One account, one queue."""
+    async with (
+        serve(credit) as server,
+        Session(KEY, base_url=f"http://127.0.0.1:{server.port}") as fish,
+        fish.live() as live,
+    ):
+        await soon(fish.wallet.credit())
+        assert live._governor is fish.governor
+        assert fish.governor.limit == 15
+
+
+async def test_sessions_of_one_account_share_its_slots_and_its_retries() -> None:
+    """However many there are in a loop; another key has its own."""
+    async with Session(KEY, concurrency=5) as one, Session(KEY) as two, Session("other") as three:
+        assert isinstance(one.governor, Governor)
+        assert one.governor is two.governor
+        assert two.governor.limit == 5
+        assert three.governor is not one.governor
+        assert one.wallet._http._bucket is two.wallet._http._bucket
+        assert three.wallet._http._bucket is not one.wallet._http._bucket
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "5", True, 10_001])
+def test_a_concurrency_that_cannot_be_is_refused(limit: object) -> None:
+    """Where it is written."""
+    with pytest.raises(ConfigError) as caught:
+        Session(KEY, concurrency=limit)  # type: ignore[arg-type]  # wrong on purpose
+    assert caught.value.argument == "concurrency"
+
+
+@pytest.mark.parametrize("argument", ["timeouts", "retry"])
+async def test_settings_of_calls_have_their_kind(argument: str) -> None:
+    """The first noun says which one is wrong."""
+    options: dict[str, object] = {argument: 5}
+    fish = Session(KEY, **options)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(ConfigError) as caught:
+        fish.wallet  # noqa: B018 - looking is enough
+    assert caught.value.argument == argument
+
+
+async def test_settings_of_calls_reach_them(unused_port: int) -> None:
+    """How long, how often, and over whose connections."""
+    async with aiohttp.ClientSession() as shared:
+        async with Session(
+            KEY,
+            base_url=f"http://127.0.0.1:{unused_port}",
+            timeouts=Timeouts(total_s=9),
+            retry=RetryPolicy(attempts=2, base_s=0),
+            http_session=shared,
+        ) as fish:
+            with pytest.raises(ConnectError) as caught:
+                await soon(fish.wallet.credit())
+        assert caught.value.attempts == 2
+        assert not shared.closed
 
 
 def test_the_public_surface_is_what_it_says() -> None:

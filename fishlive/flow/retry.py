@@ -43,6 +43,9 @@ RETRY_COST: Final = 1.0
 SUCCESS_REFUND: Final = 0.1
 """Tokens a success gives back: so a steady failure rate over a tenth stops retrying."""
 
+_MAX_DOUBLINGS: Final = 64
+"""No cap is so high that more doublings would count, and a float holds no more than 1023."""
+
 _REFUSED_UNDONE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
 """Statuses that say a request was not begun."""
 
@@ -76,7 +79,8 @@ class RetryPolicy:
         if type(self.attempts) is not int or self.attempts < 1:
             raise ConfigError("attempts is a whole number from 1", argument="attempts")
         for name in ("total_s", "base_s", "cap_s", "throttle_base_s"):
-            if not 0 <= getattr(self, name) < float("inf"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is a number of seconds from 0", argument=name)
 
     def delay_s(
@@ -99,7 +103,7 @@ class RetryPolicy:
         if attempt >= self.attempts:
             return None
         base_s = self.throttle_base_s if isinstance(error, RateLimitError) else self.base_s
-        wait_s: float = jitter() * min(base_s * 2.0 ** (attempt - 1), self.cap_s)
+        wait_s: float = jitter() * min(base_s * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS), self.cap_s)
         asked_s = error.retry_after_s if isinstance(error, APIStatusError) else None
         if asked_s is not None:
             wait_s += asked_s  # jitter on top: those who were told the same do not come together

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
 from fishlive.errors import ConfigError, ProtocolError
@@ -28,6 +28,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 SYNC_S: Final = 300.0
 """From a request to its answer when the gateway answers with the audio, in seconds: one to two
 minutes by the guides; the first-party SDK waits so long."""
+
+
+GatewayT = TypeVar("GatewayT", bound="Gateway")
 
 
 class Gateway:
@@ -93,7 +96,7 @@ class Gateway:
         self.model: Models = Models(self)
         self.tasks: Tasks = Tasks(self)
 
-    async def __aenter__(self) -> Gateway:
+    async def __aenter__(self: GatewayT) -> GatewayT:  # noqa: PYI019  # Self is 3.11's
         return self
 
     async def __aexit__(

@@ -128,10 +128,18 @@ def _form(body: bytes, content_type: str) -> dict[str, Any]:
 
 
 def _value(part: Part) -> str | Upload:
-    if part.filename is None and part.text:
-        return part.data.decode(part.charset)
+    if part.filename is None and part.text and (text := _decoded(part)) is not None:
+        return text
     # A file name may spell surrogates, which no table can hold.
     return Upload((part.filename or "").encode("utf-8", "replace").decode(), part.data)
+
+
+def _decoded(part: Part) -> str | None:
+    """Return a part's text; None if it is a file without a name, which RFC 7578 allows."""
+    try:
+        return part.data.decode(part.charset)
+    except UnicodeDecodeError:
+        return None
 
 
 def _no_form() -> Refusal:

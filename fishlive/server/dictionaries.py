@@ -11,7 +11,7 @@ import sqlite3
 import time
 import uuid
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, Field
@@ -20,10 +20,8 @@ from pydantic_core import PydanticCustomError
 from fishlive.server.bodies import FormText, checked, read_json, wrong
 from fishlive.server.desk import Desk
 from fishlive.server.refusal import Refusal
+from fishlive.server.request import MAX_RULES
 from fishlive.server.store import dumps, loads, timestamp
-
-MAX_RULES: Final = 5000
-"""Rules in one dictionary (OpenAPI description, inline dictionaries, 2026-09)."""
 
 
 def _named(value: str) -> str:

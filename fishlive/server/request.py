@@ -54,6 +54,14 @@ _DICTIONARY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_DICTIONARIES: Final = 3
 """Pronunciation dictionaries in one request (OpenAPI description, 2026-09)."""
 
+MAX_RULES: Final = 5000
+"""Rules in one dictionary (OpenAPI description, inline dictionaries, 2026-09)."""
+
+_MAX_KEY_CHARS: Final = 256
+_MAX_VALUE_CHARS: Final = 1024
+_MARK: Final = "<|"
+"""Begins a marker, which no rule may hold (pronunciation-dictionaries page, 2026-10)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -142,6 +150,8 @@ def _check_tuning(fields: Fields) -> None:
     for name in ("normalize", "condition_on_previous_chunks"):
         fields.flag(name)
     fields.inner("prosody").flag("normalize_loudness")
+    if not all(isinstance(feature, str) for feature in fields.sequence("features")):
+        raise bad_request("features: expected an array of strings", plain=True)
 
 
 def _check_dictionaries(fields: Fields) -> None:
@@ -158,11 +168,26 @@ def _dictionary_kind(entry: object) -> str:
         case {"id": str(name), "version": str(version)}:
             if _DICTIONARY_ID.fullmatch(name) and _DICTIONARY_ID.fullmatch(version):
                 return "reference"
-        case {"items": list() | tuple()}:
-            return "inline"
+        case {"items": list() | tuple() as rules} if len(rules) <= MAX_RULES:
+            if all(map(_is_rule, rules)):
+                return "inline"
         case _:
             pass
-    raise bad_request("pronunciation_dictionary: expected {id, version} or {items}")
+    raise bad_request(
+        "pronunciation_dictionary: expected {id, version} or {items: [{key, value}, …]}"
+    )
+
+
+def _is_rule(rule: object) -> bool:
+    if not isinstance(rule, Mapping):
+        return False
+    key, value, case = rule.get("key"), rule.get("value"), rule.get("case_sensitive", False)
+    texts = _is_bare(key, _MAX_KEY_CHARS) and _is_bare(value, _MAX_VALUE_CHARS)
+    return texts and isinstance(case, bool)
+
+
+def _is_bare(text: object, most_chars: int) -> bool:
+    return isinstance(text, str) and 1 <= len(text) <= most_chars and _MARK not in text
 
 
 def _sample_rate(fields: Fields, name: Format) -> int:

@@ -162,10 +162,9 @@ class AnswerStream:
         with anyio.move_on_after(ERROR_BODY_S), contextlib.suppress(Exception):
             while len(body) <= MAX_ERROR_BODY_BYTES:
                 piece = await self._response.content.readany()
-                body += piece
-                if not piece:
-                    self._whole = True
+                if not piece:  # the whole of it: the connection is free again
                     break
+                body += piece
         return b"" if self._compressed else body[:MAX_ERROR_BODY_BYTES]
 
 

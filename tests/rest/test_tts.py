@@ -19,10 +19,13 @@ from fishlive.errors import (
     InsufficientCreditsError,
     InvalidRequestError,
     ProtocolError,
+    ServerError,
     SynthesisError,
     UsageError,
 )
+from fishlive.flow.governor import Governor
 from fishlive.models.tts import ReferenceAudio
+from fishlive.models.warning import RequestWarning
 from fishlive.rest.tts import TTS
 from fishlive.secret import Secret
 from fishlive.server import LocalServer
@@ -34,7 +37,7 @@ TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 
 @contextlib.asynccontextmanager
-async def against(handler: Handler) -> AsyncIterator[TTS]:
+async def against(handler: Handler, *, governor: Governor | None = None) -> AsyncIterator[TTS]:
     """Yield a client of a service that answers every POST with one function."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -46,7 +49,8 @@ async def against(handler: Handler) -> AsyncIterator[TTS]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    http = Http(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}", key=Secret("sesame"))
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    http = Http(base_url=url, key=Secret("sesame"), governor=governor)
     try:
         yield TTS(http)
     finally:
@@ -110,6 +114,60 @@ async def test_raw_audio_is_sent_as_messagepack() -> None:
     assert fields == {"text": "Hello", "references": [{"audio": b"RIFF", "text": "Hi"}]}
 
 
+async def test_bytes_in_extra_are_sent_as_messagepack_too() -> None:
+    """However deep they are in it: fields of later versions may hold audio."""
+    kept = Kept()
+    async with against(kept) as tts:
+        await tts.create("Hello", extra={"styles": [{"audio": b"RIFF"}]})
+    assert kept.headers["content-type"] == "application/msgpack"
+    assert msgpack.unpackb(kept.body) == {"text": "Hello", "styles": [{"audio": b"RIFF"}]}
+
+
+async def test_a_dictionary_is_sent_as_it_was_named() -> None:
+    """One version of a stored one, in JSON."""
+    kept = Kept()
+    async with against(kept) as tts:
+        await tts.create("Hello", pronunciation_dictionary=[{"id": "d1", "version": "v2"}])
+    assert json.loads(kept.body)["pronunciation_dictionary"] == [{"id": "d1", "version": "v2"}]
+    assert kept.headers["content-type"] == "application/json"
+
+
+async def test_samples_of_several_speakers_are_lists_of_lists() -> None:
+    """One list for each, in the order of their numbers; the ids beside them are free names."""
+    kept = Kept()
+    samples = [[ReferenceAudio(audio=b"a", text="A")], [ReferenceAudio(audio=b"b", text="B")]]
+    async with against(kept) as tts:
+        await tts.create("<|speaker:1|>Hi", voice=["x", "y"], references=samples)
+    assert msgpack.unpackb(kept.body) == {
+        "text": "<|speaker:1|>Hi",
+        "reference_id": ["x", "y"],
+        "references": [[{"audio": b"a", "text": "A"}], [{"audio": b"b", "text": "B"}]],
+    }
+
+
+@pytest.mark.parametrize(
+    "voices",
+    [
+        {"voice": ["a", "b"]},
+        {"voice": "a"},
+        {"references": [ReferenceAudio(audio=b"a", text="A")]},
+        {"references": [[ReferenceAudio(audio=b"a", text="A")]]},
+    ],
+)
+async def test_a_speaker_without_a_voice_warns(voices: dict[str, Any]) -> None:
+    """Text and voices are both known here, so that a number too high is seen before it is paid."""
+    async with against(Kept()) as tts:
+        with pytest.warns(RequestWarning, match="speaker 2"):
+            tts.stream("<|speaker:2|>Hi", **voices)
+
+
+async def test_speakers_are_not_counted_where_only_the_service_knows() -> None:
+    """Without a voice of ours, or with one in ``extra``."""
+    async with against(Kept()) as tts:
+        tts.stream("<|speaker:2|>Hi")
+        tts.stream("<|speaker:2|>Hi", voice="a", extra={"reference_id": ["a", "b", "c"]})
+
+
 async def test_several_speakers_have_a_list_of_voices() -> None:
     """As the service wants it: in the order of their numbers."""
     kept = Kept()
@@ -130,6 +188,9 @@ async def test_several_speakers_have_a_list_of_voices() -> None:
         ({"voice": ""}, "voice"),
         ({"model": "s2\r\nX: y"}, "model"),
         ({"traceparent": "x"}, "traceparent"),
+        ({"extra": {"new": float("nan")}}, "extra"),
+        ({"references": []}, "references"),
+        ({"temprature": 1}, "temprature"),
     ],
 )
 async def test_what_is_wrong_is_named_before_anything_is_sent(
@@ -146,6 +207,46 @@ async def test_what_is_wrong_is_named_before_anything_is_sent(
             with pytest.raises(ConfigError):
                 call(**given)
     assert kept.body == b""
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_call_that_may_have_been_paid_is_not_repeated(status: int) -> None:
+    """By none of the three ways to ask: the service may have spoken before it failed."""
+    asked = 0
+
+    async def handle(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.json_response({"status": status, "message": "sorry"}, status=status)
+
+    async with against(handle) as tts:
+        with pytest.raises(ServerError):
+            await tts.create("Hello")
+        for call in (tts.stream, tts.stream_timestamps):
+            with pytest.raises(ServerError):
+                async with call("Hello"):
+                    pass
+    assert asked == 3
+
+
+async def test_each_call_holds_a_slot_of_the_account() -> None:
+    """While it runs, and no longer, also if it was left early."""
+    governor = Governor(limit=5)
+    running: list[int] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        running.append(governor.running)
+        timed = request.path.endswith("timestamp")
+        kind = "text/event-stream" if timed else "audio/mpeg"
+        return web.Response(body=event(b"x"), content_type=kind)
+
+    async with against(handle, governor=governor) as tts:
+        await tts.create("Hello")
+        for call in (tts.stream, tts.stream_timestamps):
+            async with call("Hello"):
+                assert governor.running == 1
+    assert running == [1, 1, 1]
+    assert governor.running == 0
 
 
 # What comes back
@@ -228,9 +329,10 @@ async def test_pcm_chunks_are_whole_samples() -> None:
 
 async def test_half_a_sample_at_the_end_is_an_error() -> None:
     """Whole or streamed: PCM that ends with an odd byte was cut."""
-    async with against(answering(b"\1\2\3", "audio/pcm")) as tts:
-        with pytest.raises(ProtocolError, match="middle of a sample"):
+    async with against(answering(b"\1\2\3", "audio/pcm", **{"X-Fish-Trace-Id": "t1"})) as tts:
+        with pytest.raises(ProtocolError, match="middle of a sample") as caught:
             await tts.create("Hello", format="pcm")
+        assert caught.value.trace_id == "t1"
         async with tts.stream("Hello", format="pcm") as chunks:
             assert await anext(chunks) == b"\1\2"
             with pytest.raises(ProtocolError, match="middle of a sample"):
@@ -406,7 +508,7 @@ async def test_a_stream_without_an_event_is_an_error() -> None:
 
 async def test_events_we_do_not_know_are_ignored() -> None:
     """Names and fields of later versions do no harm."""
-    unknown = b'event: progress\ndata: {"done": 0.5}\n\ndata: [DONE]\n\ndata: {"x": 1}\n\n'
-    handler = streaming(unknown.replace(b"data: [DONE]\n\n", b""), event(b"one", new=[1]))
+    unknown = b'event: progress\ndata: {"done": 0.5}\n\nevent: end\ndata: bye\n\ndata: {"x": 1}\n\n'
+    handler = streaming(unknown, event(b"one", new=[1]))
     async with against(handler) as tts, tts.stream_timestamps("Hello") as chunks:
         assert [chunk async for chunk in chunks] == [b"one"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
 import wave
 from decimal import Decimal
 from io import BytesIO
@@ -12,7 +15,7 @@ import msgpack
 import pytest
 
 from fishlive.server import LocalServer, hearing
-from tests.server.talk import answer, posting
+from tests.server.talk import HOURS, answer, posting, until
 
 PATH = "/v1/asr"
 PACKED = {"Content-Type": "application/msgpack"}
@@ -22,22 +25,30 @@ needs_recogniser = pytest.mark.skipif(
 )
 
 
-async def spoken(server: LocalServer, name: str = "wav") -> bytes:
-    """Return a sentence in the server's own voice."""
-    body = {"text": "Hello there. How are you today, my good friend?", "format": name}
+SENTENCE = "We are going to the market to buy some bread and milk."
+
+
+async def spoken(server: LocalServer, name: str = "wav", text: str = SENTENCE) -> bytes:
+    """Return a sentence in the server's own voice, in the timbre that is understood best."""
+    body = {"text": text, "format": name, "reference_id": "en-us+reed"}
     async with posting(server, json=body) as response:
         return await response.read()
 
 
-def silence(seconds: int) -> bytes:
-    """Return a WAV file without a sound."""
+def wav(pcm: bytes) -> bytes:
+    """Return a WAV file of samples at 16 kHz."""
     file = BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(16_000)
-        out.writeframes(bytes(32_000 * seconds))
+        out.writeframes(pcm)
     return file.getvalue()
+
+
+def silence(seconds: int) -> bytes:
+    """Return a WAV file without a sound."""
+    return wav(bytes(32_000 * seconds))
 
 
 def form(audio: bytes, **fields: str) -> aiohttp.FormData:
@@ -68,9 +79,36 @@ async def test_speech_is_heard_in_any_container(server: LocalServer, name: str) 
     assert (heard["language_code"], heard["language"]) == ("en", "English")
     times = [time for word in heard["segments"] for time in (word["start"], word["end"])]
     assert times == sorted(times)
+    assert {"going", "market"} <= set(heard["text"].split())
     assert 2 < heard["duration"] < 5
     assert times[-1] <= heard["duration"] + 0.1
     assert heard["text"] == " ".join(word["text"] for word in heard["segments"])
+
+
+@needs_recogniser
+async def test_words_are_heard_when_they_are_said(server: LocalServer) -> None:
+    """Their times are those that the voice gives, to a quarter of a second."""
+    body = {"text": SENTENCE, "format": "pcm", "sample_rate": 16_000, "reference_id": "en-us+reed"}
+    async with posting(server, path="/v1/tts/stream/with-timestamp", json=body) as response:
+        events = [json.loads(line[6:]) async for line in response.content if line.strip()]
+    pcm = b"".join(base64.b64decode(event["audio_base64"]) for event in events)
+    said = {word["text"]: word for word in events[-1]["alignment"]["segments"]}
+    heard = await transcript(server, data=form(wav(pcm), ignore_timestamps="false"))
+    known = [word for word in heard["segments"] if word["text"] in ("going", "market")]
+    assert len(known) == 2
+    for word in known:
+        assert word["start"] == pytest.approx(said[word["text"]]["start"], abs=0.25)
+
+
+@needs_recogniser
+async def test_a_stream_s_header_is_taken(server: LocalServer) -> None:
+    """Its sizes are 0xFFFFFFFF as long as nobody knows them; a size of 0 is no audio."""
+    audio = bytearray(await spoken(server))
+    at = audio.index(b"data") + 4
+    for size, status in ((0xFFFFFFFF, 200), (0, 400)):
+        audio[4:8] = audio[at : at + 4] = size.to_bytes(4, "little")
+        async with posting(server, path=PATH, data=form(bytes(audio))) as response:
+            assert response.status == status
 
 
 @needs_recogniser
@@ -125,7 +163,10 @@ async def test_begun_seconds_are_paid_in_full() -> None:
         (msgpack.packb({"audio": "text"}), PACKED),
         (msgpack.packb({"audio": b"x", "ignore_timestamps": "maybe"}), PACKED),
         (msgpack.packb({"audio": b"x", "language": 1}), PACKED),
+        (msgpack.packb({"audio": [b"x", b"y"]}), PACKED),
+        (msgpack.packb({"audio": silence(0)}), PACKED),
         (b"\xc1", PACKED),
+        (b"audio=x", {"Content-Type": "application/x-www-form-urlencoded"}),
     ],
 )
 async def test_what_is_no_request_is_a_400(
@@ -141,6 +182,81 @@ async def test_what_is_no_sound_is_a_400(server: LocalServer) -> None:
     """Decoding decides, not the name."""
     async with posting(server, path=PATH, data=form(b"RIFF rubbish")) as response:
         assert (response.status, (await response.json())["message"]) == (400, "Audio is not valid")
+
+
+@needs_recogniser
+async def test_only_the_first_sound_counts_of_what_is_damaged(server: LocalServer) -> None:
+    """A file that was cut off is heard up to there."""
+    audio = await spoken(server, "mp3")
+    heard = await transcript(server, data=form(audio[: len(audio) // 2] + b"rubbish" * 100))
+    assert 0.5 < heard["duration"] < 2.5
+
+
+@needs_recogniser
+async def test_one_too_many_is_a_429() -> None:
+    """Transcripts and speech share the account's slots."""
+    async with LocalServer(concurrency=1, **HOURS) as server:
+
+        async def speak() -> None:
+            async with posting(server, json={"text": SENTENCE}):
+                raise AssertionError("audio came after all")
+
+        speaking = asyncio.ensure_future(speak())
+        await until(lambda: server.running == 1)
+        async with posting(server, path=PATH, data=form(silence(1))) as response:
+            assert response.status == 429
+        speaking.cancel()
+        await asyncio.gather(speaking, return_exceptions=True)
+        await until(lambda: server.running == 0)
+
+
+@needs_recogniser
+async def test_a_client_that_leaves_gives_its_slot_back(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody hears a recording to its end for nobody, and nobody pays for it."""
+    monkeypatch.setattr(hearing, "_RUN", "import threading; threading.Event().wait()")
+
+    async def wait() -> None:
+        async with posting(server, path=PATH, data=form(silence(1))):
+            raise AssertionError("there was an answer after all")
+
+    leaving = asyncio.ensure_future(wait())
+    await until(lambda: server.running == 1)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await until(lambda: server.running == 0)
+    _, wallet = await answer(server, "GET", "/wallet/self/api-credit")
+    assert wallet["credit"] == wallet["cumulative_top_up"]
+
+
+@needs_recogniser
+async def test_a_recogniser_that_fails_is_a_503(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged, costs nothing, and gives its slot back."""
+    monkeypatch.setattr(hearing, "_RUN", "raise SystemExit(1)")
+    async with posting(server, path=PATH, data=form(silence(1))) as response:
+        assert response.status == 503
+        assert await response.json() == {"status": 503, "message": "the recogniser failed"}
+    assert server.running == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"--b--", b"--b\r\n\r\nx"])
+async def test_a_form_that_is_none_is_a_400(server: LocalServer, body: bytes) -> None:
+    """Nor is one without audio."""
+    given = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with posting(server, path=PATH, data=body, headers=given) as response:
+        assert (response.status, response.content_type) == (400, "text/plain")
+
+
+async def test_credit_comes_before_everything_but_the_key() -> None:
+    """Without credit even a bad request is a 402, and transcripts are never free."""
+    async with LocalServer(credit=0.0) as server:
+        for key, status in (("local", 402), ("other", 401)):
+            free = {"model": "s2.1-pro-free"}
+            async with posting(server, path=PATH, key=key, data=b"{", headers=free) as response:
+                assert response.status == status
 
 
 async def test_without_a_recogniser_it_says_what_to_install(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import aiohttp
 import anyio.to_thread
+import fish_audio_sdk
 import msgpack
 import pytest
 from fishaudio import (  # type: ignore[import-untyped]  # it ships no py.typed
@@ -25,9 +26,12 @@ from fishaudio.types import (  # type: ignore[import-untyped]  # as above
     TTSConfig,
 )
 
-from fishlive.server import LocalServer
+from fishlive.server import LocalServer, hearing
 from tests.server.talk import LIVE, TIMED, headers, until
 
+needs_recogniser = pytest.mark.skipif(
+    not hearing.is_installed(), reason="the extra asr is not installed"
+)
 VOICE = "802e3bc2b27e49c2995d23ef70e6ac89"
 Formats = Literal["wav", "pcm", "mp3", "opus"]
 FORMATS: tuple[Formats, ...] = ("wav", "pcm", "mp3", "opus")
@@ -85,6 +89,73 @@ async def test_official_sdk_sees_refusals(server: LocalServer) -> None:
             friend.tts.convert(text="Hello.", reference_id="nobody")
 
     await anyio.to_thread.run_sync(use)
+
+
+@needs_recogniser
+async def test_official_sdk_transcribes(server: LocalServer) -> None:
+    """Both its clients send MessagePack, and read words with their times."""
+
+    def use() -> tuple[bytes, Any]:
+        with FishAudio(api_key="local", base_url=server.url) as client:
+            audio = client.tts.convert(text="We are going to the market.", format="mp3")
+            return audio, client.asr.transcribe(audio=audio, language="en")
+
+    audio, heard = await anyio.to_thread.run_sync(use)
+    assert heard.text
+    assert heard.text == " ".join(segment.text for segment in heard.segments)
+    async with AsyncFishAudio(api_key="local", base_url=server.url) as client:
+        again = await client.asr.transcribe(audio=audio, include_timestamps=False)
+    assert (again.text, again.duration, again.segments) == (heard.text, heard.duration, [])
+
+
+async def test_official_sdk_sees_what_is_no_audio(server: LocalServer) -> None:
+    """A recording of nothing is an error there too."""
+
+    def use() -> None:
+        friend = FishAudio(api_key="local", base_url=server.url)
+        with friend, pytest.raises(FishAudioError, match="Audio is not valid"):
+            friend.asr.transcribe(audio=b"")
+
+    await anyio.to_thread.run_sync(use)
+
+
+async def test_the_official_sdk_s_older_face(server: LocalServer) -> None:
+    """Its package ``fish_audio_sdk`` speaks, clones, lists, changes, deletes and shows credit."""
+
+    def use() -> None:
+        with fish_audio_sdk.Session("local", base_url=server.url) as session:
+            request = fish_audio_sdk.TTSRequest(text="Hello.", format="wav")
+            audio = b"".join(session.tts(request))
+            assert audio.startswith(b"RIFF")
+            model = session.create_model(title="Old", voices=[audio], texts=["Hello."])
+            assert (model.title, model.state, model.visibility) == ("Old", "trained", "private")
+            assert [one.id for one in session.list_models(self_only=True).items] == [model.id]
+            session.update_model(model.id, title="Older", tags=["a", "b"])
+            assert session.get_model(model.id).tags == ["a", "b"]
+            cloned = fish_audio_sdk.TTSRequest(text="Hello.", reference_id=model.id)
+            assert b"".join(session.tts(cloned))
+            session.delete_model(model.id)
+            with pytest.raises(fish_audio_sdk.HttpCodeErr):
+                session.get_model(model.id)
+            assert session.get_api_credit().credit > 0
+            assert session.get_package().type == "free"
+
+    await anyio.to_thread.run_sync(use)
+
+
+@needs_recogniser
+async def test_the_older_face_transcribes(server: LocalServer) -> None:
+    """Its nulls count as absent."""
+
+    def use() -> Any:
+        with fish_audio_sdk.Session("local", base_url=server.url) as session:
+            request = fish_audio_sdk.TTSRequest(text="We are going to the market.", format="wav")
+            audio = b"".join(session.tts(request))
+            return session.asr(fish_audio_sdk.ASRRequest(audio=audio))
+
+    heard = await anyio.to_thread.run_sync(use)
+    assert heard.text
+    assert heard.segments == []
 
 
 LIVEKIT: dict[str, Any] = {

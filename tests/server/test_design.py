@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from fishlive.errors import SynthesisError
 from fishlive.server import LocalServer
+from fishlive.server.design import cast
+from fishlive.server.voice.encode import Encoder
 from tests.server.talk import answer, posting
 
 PATH = "/v1/voice-design"
@@ -51,15 +54,56 @@ async def test_a_seed_fixes_the_voices(server: LocalServer) -> None:
 
 async def test_plain_words_choose_the_timbre(server: LocalServer) -> None:
     """A deep man is lower than a bright woman, whatever the seed."""
-    from fishlive.server.design import cast
-
     desk = server._desk
     assert desk is not None
-    for number in range(20):
-        man = cast("A deep, male voice", f"{number}", desk, None)
-        woman = cast("a bright young woman", f"{number}", desk, None)
-        assert (man.gender, woman.gender) == ("male", "female")
-        assert man.pitch < woman.pitch
+    for seed in range(20):
+        men = cast("A deep, male voice", seed, desk, None)
+        women = cast("a bright young woman", seed, desk, None)
+        assert {man.gender for man in men} == {"male"}
+        assert {woman.gender for woman in women} == {"female"}
+        assert max(man.pitch for man in men) < min(woman.pitch for woman in women)
+
+
+async def test_candidates_are_different_persons(server: LocalServer) -> None:
+    """No two have one timbre, and asking for fewer gives the first of them."""
+    desk = server._desk
+    assert desk is not None
+    for seed in range(20):
+        voices = cast("anybody", seed, desk, None)
+        assert len({voice.variant for voice in voices}) == len(voices) == 4
+    two, four = [
+        [c["id"] for c in await designed(server, seed=7, n=n, reference_text="Hi.")] for n in (2, 4)
+    ]
+    assert two == four[:2]
+
+
+async def test_a_language_is_no_voice(server: LocalServer) -> None:
+    """What finds a voice elsewhere, an id or a timbre, is no language here."""
+    for name in ("802e3bc2b27e49c2995d23ef70e6ac89", "German", "f3", "en-us+f3", ""):
+        (candidate,) = await designed(server, language=name, n=1, reference_text="Hi.")
+        assert candidate["language"] == "en-us"
+
+
+async def test_numbers_may_be_written_with_a_point(server: LocalServer) -> None:
+    """JSON knows one kind of number: 1.0 is a whole one."""
+    assert len(await designed(server, n=1.0, seed=2.0, num_step=8.0, reference_text="Hi.")) == 1
+
+
+async def test_a_failing_voice_is_a_503(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs nothing, and gives its slot back."""
+
+    def broken(_encoder: Encoder, _pcm: bytes) -> bytes:
+        raise SynthesisError("error", "broken")
+
+    monkeypatch.setattr(Encoder, "feed", broken)
+    async with posting(server, path=PATH, json={"instruction": "x"}, headers=MODEL) as response:
+        assert response.status == 503
+        assert await response.json() == {"status": 503, "message": "the voice failed"}
+    assert server.running == 0
+    _, wallet = await answer(server, "GET", "/wallet/self/api-credit")
+    assert wallet["credit"] == wallet["cumulative_top_up"]
 
 
 async def test_the_language_is_spoken(server: LocalServer) -> None:
@@ -75,7 +119,10 @@ async def test_the_language_is_spoken(server: LocalServer) -> None:
         {"instruction": "x", "n": 0}, {"instruction": "x", "speed": 0},
         {"instruction": "x", "speed": 3.1}, {"instruction": "x", "num_step": 129},
         {"instruction": "x", "reference_text": "x" * 151}, {"instruction": "x", "colour": "red"},
-        {"instruction": "x", "guidance_scale": -1}, {"instruction": 1},
+        {"instruction": "x", "guidance_scale": -1}, {"instruction": 1}, {"instruction": "\ud800"},
+        {"instruction": "x", "n": 1.5}, {"instruction": "x", "n": "2"}, {"instruction": None},
+        {"instruction": "x", "n": True}, {"instruction": "x", "seed": "1"},
+        {"instruction": "x", "guidance_scale": 10**400},
     ],
 )  # fmt: skip
 async def test_what_is_out_of_range_is_a_400(server: LocalServer, body: dict[str, Any]) -> None:

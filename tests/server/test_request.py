@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fishlive.server.refusal import Refusal
@@ -148,6 +148,19 @@ def test_always_refused(asked: dict[str, Any], message: str, plain: bool, strict
     assert refusal(strict=strict, **asked) == (400, message, plain)
 
 
+RULE: dict[str, Any] = {"key": "SQL", "value": "S IY1 K W AH0 L"}
+WRONG_RULES: list[Any] = [
+    "SQL",
+    {"key": "SQL"},
+    {"value": "x"},
+    {**RULE, "key": ""},
+    {**RULE, "key": "k" * 257},
+    {**RULE, "value": "v" * 1025},
+    {**RULE, "value": "<|phoneme_start|>x"},
+    {**RULE, "case_sensitive": None},
+]
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -176,13 +189,24 @@ def test_always_refused(asked: dict[str, Any], message: str, plain: bool, strict
         {"pronunciation_dictionary": [{"id": "a", "version": "1"}] * 4},
         {"pronunciation_dictionary": [{"id": "a b", "version": "1"}]},
         {"pronunciation_dictionary": [{"id": "a", "version": "1"}, {"items": []}]},
+        {"features": "quality-guard"},
+        {"features": [1]},
+        *({"pronunciation_dictionary": [{"items": [rule]}]} for rule in WRONG_RULES),
+        {"pronunciation_dictionary": [{"items": [RULE] * 5001}]},
     ],
-    ids=repr,
+    ids=lambda asked: repr(asked)[:80],
 )
 def test_strictly_refused(asked: dict[str, Any]) -> None:
     """Outside the documents is a 400 when strict, and fine when lenient."""
     assert refusal(strict=True, **asked)[0] == 400
     assert read(**asked).voices
+
+
+def test_rules_within_their_limits_are_strictly_allowed() -> None:
+    """The longest key and value, and as many rules as may be, with a feature."""
+    rules = [{**RULE, "key": "k" * 256, "value": "v" * 1024, "case_sensitive": True}] * 5000
+    asked: dict[str, Any] = {"pronunciation_dictionary": [{"items": rules}], "features": ["quality-guard"]}
+    assert read(strict=True, **asked).voices
 
 
 def test_strictly_allowed() -> None:
@@ -210,14 +234,20 @@ def test_text_is_required() -> None:
     assert read_order({}, model="s1", find=FIND, strict=False, live=True).text == ""
 
 
+INNER = st.sampled_from(["speed", "volume", "audio", "text", "id", "version", "items"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(INNER | st.text(), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
 @given(raw=st.dictionaries(st.sampled_from(NAMES), JUNK), strict=st.booleans())
+@example(raw={"prosody": {"speed": 10**400}}, strict=False)  # JSON has integers of any size
+@example(raw={"temperature": 10**400}, strict=True)
 def test_any_map_is_read_or_refused(raw: dict[str, Any], strict: bool) -> None:
     """Whatever stands in the fields, the answer is an order or a 400."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ import pytest
 from fishlive.errors import SynthesisError
 from fishlive.server import LocalServer
 from fishlive.server.voice.encode import Encoder
-from tests.server.talk import HOURS, posting, until
+from tests.server.talk import HOURS, answer, posting, until
 
 TEXT = "This is a sentence of some length, which is spoken. "
 PACKED = {"Content-Type": "application/msgpack"}
@@ -82,6 +83,15 @@ async def test_no_text_is_no_error(server: LocalServer) -> None:
         (b'{"text": "%s"}' % (b"x" * 2000), 400,
          {"status": 400, "message": "text too long: at most 1000 bytes"}),
         (b" " * 400_000, 413, "Payload too large"),
+        (b'{"text": "\\ud800"}', 400, "lone surrogate in hex escape"),
+        (b'{"text": "x", "format": "\\uDFFF"}', 400, "lone surrogate in hex escape"),
+        (b'{"text": "x", "references": [{"audio": "\\ud800"}]}', 400,
+         "lone surrogate in hex escape"),
+        (b'{"text": "x", "prosody": {"speed": 1%s}}' % (b"0" * 400), 400,
+         "speed: invalid type: int, expected a finite number"),
+        (b'{"text": "x", "prosody": {"speed": NaN}}', 400, "the request body is not JSON"),
+        (b'{"text": "x", "prosody": %s}' % (b"[" * 900 + b"]" * 900), 400,
+         "the request body is nested too deep"),
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip
@@ -97,6 +107,39 @@ async def test_refusals(body: bytes, status: int, answer: Any) -> None:
         assert response.status == status
         assert response.content_type == ("text/plain" if plain else "application/json")
         assert (text if plain else json.loads(text)) == answer
+
+
+async def test_pairs_of_surrogates_are_text(server: LocalServer) -> None:
+    """Clients may spell what is beyond the first plane in two escapes."""
+    body = json.dumps({"text": "Well \U0001f600 said.", "format": "pcm"}).encode()
+    assert b"\\ud83d" in body
+    async with posting(server, data=body, headers={"Content-Type": "application/json"}) as response:
+        assert response.status == 200
+        assert await response.read()
+
+
+@pytest.mark.parametrize("shape", [1, 2])
+async def test_reference_audio_is_a_voice(server: LocalServer, shape: int) -> None:
+    """MessagePack may bring samples, for one speaker or for each of several."""
+    samples: Any = [{"audio": b"somebody's sound", "text": "what is said"}]
+    body = {"text": "Hi.", "references": samples if shape == 1 else [samples, samples]}
+    async with posting(server, data=msgpack.packb(body), headers=PACKED) as response:
+        assert response.status == 200
+        assert await response.read()
+
+
+async def test_text_is_paid_by_its_bytes() -> None:
+    """$15 for a million bytes of UTF-8; what is refused costs nothing, the free model neither."""
+    async with LocalServer(credit=1.0) as server:
+        for body, model in (
+            ({"text": "Gr\u00fc\u00dfe"}, "s2-pro"),
+            ({"text": "x", "format": "flac"}, "s2-pro"),
+            ({"text": "Hello."}, "s2.1-pro-free"),
+        ):
+            async with posting(server, json=body, headers={"model": model}) as response:
+                await response.read()
+        _, wallet = await answer(server, "GET", "/wallet/self/api-credit")
+        assert Decimal(wallet["credit"]) == 1 - 7 * Decimal("0.000015")
 
 
 async def test_an_endless_body_is_too_large() -> None:

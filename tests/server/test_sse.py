@@ -6,11 +6,14 @@ import base64
 import json
 from typing import Any
 
+import aiohttp
+import msgpack
 import pytest
 
+from fishlive.errors import SynthesisError
 from fishlive.server import LocalServer
 from fishlive.server.voice.encode import Encoder
-from tests.server.talk import posting, until
+from tests.server.talk import TIMED, posting, talking, until
 
 PATH = "/v1/tts/stream/with-timestamp"
 FIELDS = {"audio_base64", "content", "alignment", "chunk_seq", "chunk_audio_offset_sec"}
@@ -84,6 +87,65 @@ async def test_the_first_event_comes_while_it_speaks(
         assert await got.content.readany()
         assert not finished
     await until(lambda: server.running == 0)
+
+
+async def test_the_words_are_those_of_the_timed_socket(server: LocalServer) -> None:
+    """One text has the same pieces, words and numbers on both."""
+    text = "One two three four five. Six seven eight nine ten. " * 6
+    async with posting(server, path=PATH, json={"text": text, "chunk_length": 100}) as got:
+        events = parsed(await got.read())
+    async with talking(server, TIMED) as talk:
+        await talk.say(text, chunk_length=100)
+        heard = [event for event in await talk.rest() if event["event"] == "audio"]
+
+    def told(events: list[dict[str, Any]]) -> dict[int, tuple[str, list[str]]]:
+        last = {e["chunk_seq"]: e for e in events if e["alignment"] is not None}
+        return {
+            number: (e["content"], [word["text"] for word in e["alignment"]["segments"]])
+            for number, e in last.items()
+        }
+
+    assert told(events) == told(heard)
+    assert len(told(events)) > 2
+
+
+async def test_messagepack_is_taken(server: LocalServer) -> None:
+    """As by the endpoint without times."""
+    body = msgpack.packb({"text": "Hi.", "references": [{"audio": b"x", "text": "y"}]})
+    given = {"Content-Type": "application/msgpack"}
+    async with posting(server, path=PATH, data=body, headers=given) as got:
+        assert parsed(await got.read())[-1]["content"] == "Hi."
+
+
+async def test_no_text_is_an_empty_stream(server: LocalServer) -> None:
+    """Nothing to say is no error."""
+    async with posting(server, path=PATH, json={"text": ""}) as got:
+        assert (got.status, got.content_type, await got.read()) == (200, "text/event-stream", b"")
+
+
+async def test_text_stays_as_it_was(server: LocalServer) -> None:
+    """Line breaks and characters of any plane survive, each event on one line of UTF-8."""
+    text = "\u65e5\u672c\u8a9e, \U0001f600\nand\u2028a third line."
+    body = {"text": text, "reference_id": "ja"}
+    async with posting(server, path=PATH, json=body) as got:
+        events = parsed(await got.read())
+    assert "".join({e["chunk_seq"]: e["content"] for e in events}.values()) == text
+
+
+async def test_a_stream_that_fails_is_cut_off(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never ends as one that is whole does."""
+
+    def broken(_encoder: Encoder) -> bytes:
+        raise SynthesisError("error", "broken")
+
+    monkeypatch.setattr(Encoder, "finish", broken)
+    async with posting(server, path=PATH, json={"text": "One two three.", "format": "pcm"}) as got:
+        assert got.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await got.read()
+    assert server.running == 0
 
 
 async def test_it_is_refused_as_speech_is(server: LocalServer) -> None:

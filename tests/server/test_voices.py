@@ -446,6 +446,25 @@ async def test_too_many_parts(server: LocalServer) -> None:
         assert (response.status, response.content_type) == (400, "text/plain")
 
 
+async def test_a_file_needs_no_name(server: LocalServer) -> None:
+    """A sample without ``filename`` (RFC 7578, section 4.2) is one; what is no text is no title."""
+    fields = {**NEW, "visibility": "private", "voices": TONE}
+
+    def body() -> bytes:
+        parts = [
+            HEAD + f'{name}"\r\n\r\n'.encode() + (v if isinstance(v, bytes) else v.encode())
+            for name, v in fields.items()
+        ]
+        return b"\r\n".join([*parts, b"--b--\r\n"])
+
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    status, voice = await answer(server, "POST", "/model", data=body(), headers=kind)
+    assert (status, voice["state"]) == (201, "trained")
+    fields["title"] = b"\xff"
+    status, errors = await answer(server, "POST", "/model", data=body(), headers=kind)
+    assert (status, errors[0]["loc"]) == (422, ["title"])
+
+
 KINDS = [
     "application/json",
     "application/msgpack",

@@ -39,7 +39,7 @@ from fishlive.errors import (
     UpgradeError,
     WrongLoopError,
 )
-from fishlive.flow.governor import Governor
+from fishlive.flow.governor import Governor, Slot
 from fishlive.flow.retry import RetryPolicy, TokenBucket
 from fishlive.limits import KIB, MIB
 from fishlive.secret import Secret
@@ -532,6 +532,41 @@ async def test_a_dripping_head_is_a_stall_of_the_first_byte() -> None:
     assert caught.value.phase == "first_byte"
 
 
+async def test_no_answer_to_an_upload_is_a_stall_of_the_first_byte() -> None:
+    """The clock of the answer starts when all was sent."""
+    async with replying(b"", timeouts=STILL) as (http, bodies):
+        form = Multipart([Part.file("audio", b"sound")])
+        with pytest.raises(StallTimeout) as caught:
+            await soon(http.json(Call(method="POST", path="/", body=form)))
+    assert len(bodies) == 1
+    assert caught.value.phase == "first_byte"
+
+
+async def test_silence_is_noticed_beside_an_upload_that_goes_on() -> None:
+    """An answer that has begun has a clock of its own."""
+    go = asyncio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"a"
+        await go.wait()
+        yield b"b"
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        peer.write(chunked(b"early", end=False))
+        await peer.reader.readuntil(b"b")
+        await asyncio.Event().wait()
+
+    form = Multipart([Part.file("audio", source())])
+    call = Call(method="POST", path="/", body=form)
+    async with talking(script, timeouts=STILL) as (http, _), http.stream(call) as stream:
+        assert await soon(stream.piece()) == b"early"
+        asyncio.get_running_loop().call_soon(go.set)
+        with pytest.raises(StallTimeout) as caught:
+            await soon(stream.piece())
+        assert caught.value.phase == "body"
+
+
 async def test_silence_in_the_middle_is_a_stall_of_the_body() -> None:
     """What came before it is not what was asked for."""
     async with replying(chunked(b"abc", end=False), timeouts=STILL) as (http, _):
@@ -633,6 +668,27 @@ async def test_a_call_that_takes_no_slot_does_not_wait() -> None:
     async with replying(answer(b"{}"), governor=governor) as (http, _):
         assert await soon(http.json(GET)) == {}
     held.release()
+
+
+async def test_a_wait_for_a_slot_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither against the whole call, nor against the time for repeats."""
+    governor = Governor(1)
+    taken = governor.slot
+
+    async def late(**_facts: object) -> Slot:
+        slot = await taken()
+        slot.waited_s = 50.0
+        await asyncio.sleep(0.02)
+        return slot
+
+    monkeypatch.setattr(governor, "slot", late)
+    facts = {
+        "governor": governor,
+        "timeouts": Timeouts(total_s=0.01),
+        "retry": RetryPolicy(attempts=2, total_s=0.01, base_s=0.0, throttle_base_s=0.0),
+    }
+    async with replying(answer(b"", "429 X"), answer(b"{}"), **facts) as (http, _):
+        assert await soon(http.json(Call(method="POST", path="/", slot=True))) == {}
 
 
 async def test_every_answer_teaches_the_governor() -> None:

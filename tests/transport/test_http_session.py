@@ -49,7 +49,7 @@ async def test_only_connections_of_a_shared_session_are_used() -> None:
         assert {cookie.key for cookie in jar} == {"c"}
 
 
-@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 async def test_credentials_of_a_shared_session_stay_there() -> None:
     """They do not stand in the way of the key either."""
     auth = aiohttp.BasicAuth("user", "canary")
@@ -147,10 +147,12 @@ async def test_a_shared_session_of_another_loop_is_told() -> None:
 
     thread = asyncio.ensure_future(asyncio.to_thread(asyncio.run, elsewhere()))
     await until(lambda: made)
-    with pytest.raises(WrongLoopError):
-        open_session(made[0])
-    loops[0].call_soon_threadsafe(finish.set)
-    await thread
+    try:
+        with pytest.raises(WrongLoopError):
+            open_session(made[0])
+    finally:
+        loops[0].call_soon_threadsafe(finish.set)
+        await thread
 
 
 async def test_our_own_session_takes_nothing_from_outside() -> None:

@@ -184,7 +184,7 @@ def _in_timbre(voice: Voice, timbre: _Timbre) -> Voice:
 
 
 def _gender(facts: dict[str, list[str]]) -> str:
-    return facts.get("gender", [""])[0].partition(" ")[0]
+    return facts.get("gender", [""])[0].partition(" ")[0].lower()
 
 
 def _facts(file: Path) -> dict[str, list[str]]:

@@ -1,0 +1,234 @@
+"""Signed webhooks: Fish's own scheme, and Standard Webhooks. Pure, but for a clock handed in.
+
+Fish: ``X-Fish-Webhook-Signature: t=<seconds>,v1=<hex HMAC-SHA256 of "{t}.{raw body}">`` (agents
+pages, 2026-08). Standard Webhooks 1.0: ``webhook-id``, ``webhook-timestamp`` and
+``webhook-signature``, the HMAC-SHA256 of ``id.timestamp.body`` in base64 (specification, 2023).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from fishlive.errors import ConfigError, FishLiveError
+
+TOLERANCE_S: Final = 300.0
+"""How far a signature's time may be from ours, either way, in seconds (both schemes)."""
+
+MAX_HEADER_CHARS: Final = 1024
+"""Longest signature header, in characters: dozens of signatures."""
+
+FISH_HEADER: Final = "x-fish-webhook-signature"
+
+_SECONDS: Final = re.compile(r"[0-9]{1,12}")  # not str.isdigit, which int() does not always take
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_WHSEC: Final = "whsec_"
+_LEAST_SECRET_BYTES: Final = 16
+"""Shortest secret that is taken, in bytes: 128 bits."""
+
+
+class SignatureError(FishLiveError):
+    """A webhook is not what its signature says, or has none. The sender learns no more than that.
+
+    Attributes:
+        reason: For the log: which step failed. It holds nothing of the body, nor of a secret.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the webhook's signature is not valid ({reason})")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a valid signature says.
+
+    Attributes:
+        sent_s: When it was signed, in seconds since 1970.
+        skew_s: How far that is from our clock, in seconds; positive if it lies in the past.
+        key: Which of the secrets it was, from 0.
+        id: The delivery's id, where the scheme has one.
+    """
+
+    sent_s: int
+    skew_s: float
+    key: int
+    id: str | None = None
+
+
+class Verifier(Protocol):
+    """Checks who sent a webhook."""
+
+    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+        """Return what the signature says, or raise SignatureError.
+
+        Args:
+            raw_body: As it came, before it is parsed.
+            headers: Names in lower case; a header that came twice has its values joined by ``,``.
+        """
+
+
+class FishVerifier:
+    """Checks ``X-Fish-Webhook-Signature``.
+
+    Args:
+        secrets: At least one; several while they are rotated.
+        tolerance_s: How far the signature's time may be from ours, either way, in seconds.
+        now_s: The wall clock, in seconds since 1970.
+
+    Raises:
+        ConfigError: No secret, or one too short: nothing is ever let through unsigned.
+    """
+
+    def __init__(
+        self,
+        secrets: str | Sequence[str],
+        *,
+        tolerance_s: float = TOLERANCE_S,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+        self._secrets = [_checked(secret.encode()) for secret in given]
+        _some(self._secrets)
+        self._tolerance_s = tolerance_s
+        self._now_s = now_s
+
+    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+        """See :meth:`Verifier.verify`."""
+        times, signatures = _elements(_header(headers, FISH_HEADER))
+        if len(times) != 1:
+            raise SignatureError("not one time")
+        sent_s = _time(times[0])
+        offered = [one for one in signatures if _HEX.fullmatch(one)]
+        if not offered:
+            raise SignatureError("no signature of a known version")
+        signed = times[0].encode() + b"." + raw_body
+        macs = [
+            hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
+            for secret in self._secrets
+        ]
+        key = _match(macs, [one.encode() for one in offered])
+        # The time is looked at last: a stranger learns nothing from it.
+        return Signed(sent_s, _skew(sent_s, self._now_s(), self._tolerance_s), key)
+
+
+class StandardVerifier:
+    """Checks Standard Webhooks, symmetric signatures (``v1``).
+
+    Args:
+        secrets: ``whsec_`` and base64; several while they are rotated.
+        tolerance_s: How far the signature's time may be from ours, either way, in seconds.
+        now_s: The wall clock, in seconds since 1970.
+
+    Raises:
+        ConfigError: No secret, or one that is not base64 or too short.
+    """
+
+    def __init__(
+        self,
+        secrets: str | Sequence[str],
+        *,
+        tolerance_s: float = TOLERANCE_S,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+        self._secrets = [_decoded(secret) for secret in given]
+        _some(self._secrets)
+        self._tolerance_s = tolerance_s
+        self._now_s = now_s
+
+    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+        """See :meth:`Verifier.verify`."""
+        delivery = _header(headers, "webhook-id")
+        moment = _header(headers, "webhook-timestamp")
+        sent_s = _time(moment)
+        given = _header(headers, "webhook-signature").split(" ")
+        offered = [one.removeprefix("v1,") for one in given if one.startswith("v1,")]
+        if not offered:
+            raise SignatureError("no signature of a known version")
+        try:
+            signed = f"{delivery}.{moment}.".encode() + raw_body
+        except UnicodeEncodeError as error:
+            raise SignatureError("an id that is no text") from error
+        macs = [
+            base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
+            for secret in self._secrets
+        ]
+        key = _match(macs, [one.encode("utf-8", "replace") for one in offered])
+        return Signed(sent_s, _skew(sent_s, self._now_s(), self._tolerance_s), key, delivery)
+
+
+def _match(macs: Sequence[bytes], offered: Sequence[bytes]) -> int:
+    """Return which secret fits. Every pair is compared, so that time tells nothing."""
+    found = -1
+    for key, mac in enumerate(macs):
+        for signature in offered:
+            if hmac.compare_digest(mac, signature):
+                found = key
+    if found < 0:
+        raise SignatureError("no match")
+    return found
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name)
+    if not value:
+        raise SignatureError(f"no {name}")
+    if len(value) > MAX_HEADER_CHARS:
+        raise SignatureError(f"{name} is too long")
+    return value
+
+
+def _elements(header: str) -> tuple[list[str], list[str]]:
+    """Return the times and the ``v1`` signatures; elements of other names are ignored."""
+    times, signatures = [], []
+    for element in header.split(","):
+        name, equals, value = element.strip().partition("=")
+        if not equals:
+            raise SignatureError("an element without a value")
+        if name == "t":
+            times.append(value)
+        elif name == "v1":
+            signatures.append(value)
+        # Other names are of schemes to come.
+    return times, signatures
+
+
+def _time(text: str) -> int:
+    if not _SECONDS.fullmatch(text):
+        raise SignatureError("a time that is none")
+    return int(text)
+
+
+def _skew(sent_s: int, now_s: float, tolerance_s: float) -> float:
+    skew_s = now_s - sent_s
+    if abs(skew_s) > tolerance_s:
+        raise SignatureError("too old, or from the future")
+    return skew_s
+
+
+def _decoded(secret: str) -> bytes:
+    try:
+        return _checked(base64.b64decode(secret.removeprefix(_WHSEC), validate=True))
+    except (binascii.Error, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError("a secret is whsec_ and base64", argument="secrets") from None
+
+
+def _checked(secret: bytes) -> bytes:
+    if len(secret) < _LEAST_SECRET_BYTES:
+        raise ConfigError(f"a secret has at least {_LEAST_SECRET_BYTES} bytes", argument="secrets")
+    return secret
+
+
+def _some(secrets: Iterable[bytes]) -> None:
+    if not list(secrets):
+        raise ConfigError("at least one secret: nothing unsigned is let in", argument="secrets")
