@@ -205,7 +205,10 @@ def test_strictly_refused(asked: dict[str, Any]) -> None:
 def test_rules_within_their_limits_are_strictly_allowed() -> None:
     """The longest key and value, and as many rules as may be, with a feature."""
     rules = [{**RULE, "key": "k" * 256, "value": "v" * 1024, "case_sensitive": True}] * 5000
-    asked: dict[str, Any] = {"pronunciation_dictionary": [{"items": rules}], "features": ["quality-guard"]}
+    asked: dict[str, Any] = {
+        "pronunciation_dictionary": [{"items": rules}],
+        "features": ["quality-guard"],
+    }
     assert read(strict=True, **asked).voices
 
 
