@@ -10,7 +10,7 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from fishlive.cli import dictionary, voices
+from fishlive.cli import dictionary, task, voices
 from fishlive.cli.demo import demo
 from fishlive.cli.design import design
 from fishlive.cli.doctor import doctor
@@ -33,6 +33,8 @@ _CODES_IN_SHORT: Final = (
 # typer brought click inside itself; the base of this one is UsageError on either side of that.
 _CommandLineError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
+_GROUPS: Final = (voices.app, dictionary.app, task.app)
+
 app: Final[typer.Typer] = typer.Typer(
     name="fishlive",
     help="Fish Audio from the shell: text in, speech out while it is being written, and the rest.",
@@ -43,7 +45,7 @@ app: Final[typer.Typer] = typer.Typer(
 )
 for _command in (say, live, transcribe, serve, demo, doctor, design, wallet):
     app.command(epilog=_CODES_IN_SHORT)(_command)
-for _group in (voices.app, dictionary.app):
+for _group in _GROUPS:
     for _subcommand in _group.registered_commands:
         _subcommand.epilog = _CODES_IN_SHORT
     app.add_typer(_group, epilog=_CODES_IN_SHORT)
@@ -103,7 +105,7 @@ def _named(arguments: list[str]) -> str:
     names = {command.callback.__name__ for command in app.registered_commands if command.callback}
     if arguments[0] in names:
         return f"{arguments[0]} "
-    for group in (voices.app, dictionary.app):
+    for group in _GROUPS:
         if arguments[0] == group.info.name:
             known = {command.name for command in group.registered_commands}
             return " ".join(arguments[: 2 if known & set(arguments[1:2]) else 1]) + " "

@@ -1,0 +1,219 @@
+"""``fishlive task``: speech through a gateway, now or later."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from fishlive.cli import options
+from fishlive.cli.answers import advising, show_facts, show_json, show_table
+from fishlive.cli.exits import ExitCode, Failure, usage
+from fishlive.cli.files import check_can_be
+from fishlive.cli.ledger import Ledger, Submitted
+from fishlive.cli.service import read_key
+from fishlive.cli.signals import run
+from fishlive.cli.texts import read_text
+from fishlive.errors import TaskTimeout
+
+if TYPE_CHECKING:
+    from fishlive.gateways import TaskStatus
+    from fishlive.gateways.gateway import Gateway
+
+_T = TypeVar("_T")
+
+WAIT_S: Final = 600.0
+"""How long ``wait`` waits unless told, in seconds: what the gateways' own tools wait."""
+
+SHOWN: Final = 20
+"""Tasks listed unless told: a screenful."""
+
+
+class Name(str, enum.Enum):
+    """The two gateways."""
+
+    acedata = "acedata"
+    xhuo = "xhuo"
+
+
+app: Final[typer.Typer] = typer.Typer(
+    name="task", help="Speech through a gateway: submit it, look, wait for it."
+)
+
+_Gateway = Annotated[Name, typer.Option("--gateway", "-g", help="Which gateway.")]
+_BaseUrl = Annotated[
+    str | None, typer.Option(help="The gateway's address; its own unless given.", metavar="URL")
+]
+_TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the gateway's token, for your eyes only; ACEDATACLOUD_API_TOKEN or "
+        "XHUOAPI_API_TOKEN unless given.",
+        metavar="FILE",
+    ),
+]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="What the gateway calls the task.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where the audio goes; its link is shown."),
+]
+_Timeout = Annotated[
+    float, typer.Option("--timeout", help="How long to wait, in seconds.", metavar="S", min=0.1)
+]
+
+
+@app.command("submit")
+def submit(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT|FILE|-", help="What to say; - is standard input.")
+    ],
+    gateway: _Gateway = Name.acedata,
+    voice: options.Voice = None,
+    model: options.Model = None,
+    callback_url: Annotated[
+        str | None,
+        typer.Option(help="Where the gateway sends the result, besides keeping it.", metavar="URL"),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for it.")] = False,
+    output: _Output = None,
+    timeout_s: _Timeout = WAIT_S,
+    force: options.Force = False,
+    base_url: _BaseUrl = None,
+    token_file: _TokenFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Submit a text, and write its task's id; with --wait or -o, also what became of it."""
+    said = read_text(text)
+    if output is not None:
+        check_can_be(output, force=force)
+    given: dict[str, Any] = {} if model is None else {"model": model}
+    if voice:
+        given["voice"] = voice[0] if len(voice) == 1 else voice
+
+    async def question(client: Gateway) -> TaskStatus | Submitted:
+        task = await client.tts.submit(said, callback_url=callback_url, **given)
+        entry = Submitted(task.id, task.kind, task.gateway, task.started_at)
+        Ledger().add(entry)
+        if not (wait or output):
+            return entry
+        await _waited(client, task.id, timeout_s)
+        status = await task.status()
+        await _saved(status, output, force=force)
+        return status
+
+    _show(_ask(gateway, base_url, token_file, question), as_json=as_json)
+
+
+@app.command("status")
+def status(
+    task_id: _Id,
+    gateway: _Gateway = Name.acedata,
+    base_url: _BaseUrl = None,
+    token_file: _TokenFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show how a task stands: unknown, pending, succeeded or failed."""
+
+    async def question(client: Gateway) -> TaskStatus:
+        return await client.tasks.get(task_id)
+
+    _show(_ask(gateway, base_url, token_file, question), as_json=as_json)
+
+
+@app.command("wait")
+def wait_for(
+    task_id: _Id,
+    gateway: _Gateway = Name.acedata,
+    output: _Output = None,
+    timeout_s: _Timeout = WAIT_S,
+    force: options.Force = False,
+    base_url: _BaseUrl = None,
+    token_file: _TokenFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Wait until a task is over. Exit code 1 if it failed, or is not over in time."""
+    if output is not None:
+        check_can_be(output, force=force)
+
+    async def question(client: Gateway) -> TaskStatus:
+        await _waited(client, task_id, timeout_s)
+        found = await client.tasks.get(task_id)
+        await _saved(found, output, force=force)
+        return found
+
+    _show(_ask(gateway, base_url, token_file, question), as_json=as_json)
+
+
+@app.command("list")
+def list_tasks(
+    limit: Annotated[int, typer.Option(help="Most tasks shown.", min=1)] = SHOWN,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the tasks submitted from this machine, the newest first. Asks nobody."""
+    entries = Ledger().newest(limit)
+    if as_json:
+        show_json({"tasks": [entry.document() for entry in entries]})
+    else:
+        rows = [(e.id, e.gateway, e.kind, e.started_at) for e in entries]
+        show_table(("id", "gateway", "kind", "started"), rows)
+
+
+async def _waited(client: Gateway, task_id: str, timeout_s: float) -> None:
+    try:
+        await client.tasks.handle(task_id).wait(timeout_s=timeout_s)
+    except TaskTimeout as error:
+        again = f"fishlive task wait {task_id} --gateway {client.name}"
+        raise Failure(ExitCode.FAILED, f"{error}; it goes on: `{again}`") from error
+
+
+async def _saved(status: TaskStatus, output: Path | None, *, force: bool) -> None:
+    from fishlive.gateways import AudioLink
+
+    if output is None:
+        return
+    made = status.unwrap()
+    if not isinstance(made, AudioLink):
+        raise usage("the task made a voice, not audio: leave -o out")
+    await made.download(output, overwrite=force)
+
+
+def _ask(
+    name: Name,
+    base_url: str | None,
+    token_file: Path | None,
+    question: Callable[[Gateway], Awaitable[_T]],
+) -> _T:
+    from fishlive.gateways import AceData, Xhuo
+
+    kind = {Name.acedata: AceData, Name.xhuo: Xhuo}[name]
+    token = None if token_file is None else read_key(token_file)
+
+    async def asked() -> _T:
+        async with kind(token, base_url=base_url) as client:
+            return await question(client)
+
+    with advising("the id"):
+        return run(asked)
+
+
+def _show(found: TaskStatus | Submitted, *, as_json: bool) -> None:
+    document = found.document() if isinstance(found, Submitted) else _document(found)
+    if as_json:
+        show_json(document)
+    else:
+        show_facts(document)
+
+
+def _document(status: TaskStatus) -> dict[str, Any]:
+    """Return a task as scripts see it: always these keys."""
+    result = status.result
+    return {
+        "id": status.id,
+        "state": status.state.value,
+        "audio_url": getattr(result, "audio_url", None),
+        "voice": getattr(result, "id", None),
+        "error": None if status.error is None else str(status.error),
+    }
