@@ -66,7 +66,7 @@ class Paid:
 class Audios(Paid):
     """Speech in the oldest way (``POST /fish/audios``); gone from the newest contract."""
 
-    kind = "audios"
+    kind: ClassVar[Kind] = "audios"
 
     async def create(
         self,
@@ -137,7 +137,7 @@ class Audios(Paid):
 class GatewayVoices(Paid):
     """Voices from a recording (``POST /fish/voices``); legacy, see :class:`Models`."""
 
-    kind = "voices"
+    kind: ClassVar[Kind] = "voices"
 
     async def create(
         self,
@@ -181,7 +181,7 @@ class GatewayVoices(Paid):
 class GatewayTTS(Paid):
     """Speech (``POST /fish/tts``). Answers with a link, not with audio."""
 
-    kind = "tts"
+    kind: ClassVar[Kind] = "tts"
 
     async def create(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from fishlive.gateways.gateway import Gateway
 
 
@@ -12,7 +14,7 @@ class Xhuo(Gateway):
     and not promised.
     """
 
-    name = "xhuo"
-    token_env = "XHUOAPI_API_TOKEN"  # noqa: S105 - a name, not a token
-    default_base_url = "https://api.xhuoapi.ai"
-    default_prefix = "/v1"
+    name: ClassVar[str] = "xhuo"
+    token_env: ClassVar[str] = "XHUOAPI_API_TOKEN"  # noqa: S105 - a name, not a token
+    default_base_url: ClassVar[str] = "https://api.xhuoapi.ai"
+    default_prefix: ClassVar[str] = "/v1"

@@ -7,10 +7,13 @@ from typing import Final
 
 from fishlive.errors import ConfigError
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+"""Version ff, and ids of nothing but zeros, are invalid."""
 
 
-def checked_traceparent(traceparent: str | None) -> dict[str, str]:
+def checked_traceparent(traceparent: object) -> dict[str, str]:
     """Return the header for a trace context; none for None.
 
     Raises:
@@ -18,6 +21,6 @@ def checked_traceparent(traceparent: str | None) -> dict[str, str]:
     """
     if traceparent is None:
         return {}
-    if not _TRACEPARENT.fullmatch(traceparent):
+    if not isinstance(traceparent, str) or not _TRACEPARENT.fullmatch(traceparent):
         raise ConfigError("not a W3C trace context", argument="traceparent")
     return {"traceparent": traceparent}

@@ -11,13 +11,21 @@ from types import TracebackType
 from typing import Any, Final
 
 from fishlive.audio.pcm import SampleAligner
-from fishlive.errors import ProtocolError, SynthesisError, UsageError
+from fishlive.errors import (
+    ConcurrentIterationError,
+    ConnectionLost,
+    FishLiveError,
+    ProtocolError,
+    SynthesisError,
+    UsageError,
+)
 from fishlive.limits import MAX_ERROR_BODY_BYTES
 from fishlive.models.tts import TTSRequest
 from fishlive.text.speakable import has_speech
 from fishlive.transport.http import AnswerStream
 from fishlive.transport.sse import Event, EventParser
 from fishlive.wire.events import plain_text, timed_audio
+from fishlive.wire.shape import MAX_VALUES
 from fishlive.wire.words import Word, WordTrack
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -30,14 +38,16 @@ class SpeechStream:
     """Audio while it is being made. Enter it, then iterate it once.
 
     With ``format="pcm"`` every chunk is whole 16-bit samples. Leaving early closes the connection,
-    which stops the service; what it had made may be billed. Cancelling loses no audio.
+    which stops the service; what it had made may be billed. Cancelling loses no audio. After an
+    error every further step raises the same one.
 
     Raises, when entered or iterated:
         APIStatusError: The service refused; its subclass says why.
         ConnectError, ConnectionLost, StallTimeout: The network failed; what arrived came first.
         SlotTimeout: Other calls kept all of the account's slots.
-        UsageError: The answer is a gateway's.
-        ProtocolError: The answer is not what it must be.
+        UsageError: The answer is a gateway's, or it was entered twice.
+        ConcurrentIterationError: Another task is reading it; that one is not affected.
+        ProtocolError: The answer is not what it must be, or has no audio.
     """
 
     def __init__(
@@ -47,6 +57,10 @@ class SpeechStream:
         self._request = request
         self._answer: AnswerStream | None = None
         self._aligner = SampleAligner() if request.is_pcm else None
+        self._entered = False
+        self._reading = False
+        self._audio_bytes = 0
+        self._failure: FishLiveError | None = None
 
     @property
     def content_type(self) -> str:
@@ -59,6 +73,9 @@ class SpeechStream:
         return self._opened().trace_id
 
     async def __aenter__(self) -> SpeechStream:
+        if self._entered:
+            raise UsageError("the stream was entered before: make the call again")
+        self._entered = True
         answer = await self._opening.__aenter__()
         try:
             await self._check(answer)
@@ -80,14 +97,34 @@ class SpeechStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next chunk, never empty."""
+        """Return the next chunk, never empty; what it stands for is known by then."""
         answer = self._opened()
+        if self._reading:
+            raise ConcurrentIterationError("another task is already reading this stream")
+        if self._failure is not None:
+            raise self._failure
+        self._reading = True
+        try:
+            chunk = await self._chunk(answer)
+        except FishLiveError as error:
+            error.trace_id = answer.trace_id
+            error.audio_bytes = self._audio_bytes
+            self._failure = error
+            raise
+        finally:
+            self._reading = False
+        if not chunk:
+            raise StopAsyncIteration
+        self._audio_bytes += len(chunk)
+        return chunk
+
+    async def _chunk(self, answer: AnswerStream) -> bytes:
+        """Return the next chunk; empty at the end."""
         while piece := await answer.piece():
-            chunk = self._aligned(piece)
-            if chunk:
+            if chunk := self._aligned(piece):
                 return chunk
-        self._check_whole()
-        raise StopAsyncIteration
+        self._check_end()
+        return b""
 
     async def _check(self, answer: AnswerStream) -> None:
         if answer.content_type.startswith(_NO_AUDIO):
@@ -96,9 +133,11 @@ class SpeechStream:
     def _aligned(self, audio: bytes) -> bytes:
         return audio if self._aligner is None else self._aligner.feed(audio)
 
-    def _check_whole(self) -> None:
+    def _check_end(self) -> None:
         if self._aligner is not None and self._aligner.holds_half:
             raise ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
+        if not self._audio_bytes:
+            check_heard(self._request.text)
 
     def _opened(self) -> AnswerStream:
         if self._answer is None:
@@ -116,7 +155,6 @@ class TimedSpeechStream(SpeechStream):
         self._parser = EventParser()
         self._waiting: deque[Event] = deque()
         self._words = WordTrack()
-        self._heard = False
         self._broken: ProtocolError | None = None
 
     @property
@@ -128,13 +166,11 @@ class TimedSpeechStream(SpeechStream):
         await super().__aenter__()
         return self
 
-    async def __anext__(self) -> bytes:
-        """Return the next chunk, never empty; its words are in :attr:`words` by then."""
-        answer = self._opened()
+    async def _chunk(self, answer: AnswerStream) -> bytes:
+        """Return the next chunk, empty at the end; its words are in :attr:`words` by then."""
         while True:
             while self._waiting:
-                chunk = self._aligned(self._take(self._waiting.popleft()))
-                if chunk:
+                if chunk := self._aligned(self._take(self._waiting.popleft())):
                     return chunk
             if self._broken is not None:
                 raise self._broken
@@ -142,10 +178,10 @@ class TimedSpeechStream(SpeechStream):
             if not piece:
                 break
             self._read(piece)
-        if not self._heard and has_speech(self._request.text):
-            raise ProtocolError("the event stream ended without an event")
-        self._check_whole()
-        raise StopAsyncIteration
+        if self._parser.unfinished:
+            raise ConnectionLost("the event stream ended in the middle of an event")
+        self._check_end()
+        return b""
 
     def _read(self, piece: bytes) -> None:
         """Queue a piece's events; what breaks it comes behind them."""
@@ -167,18 +203,25 @@ class TimedSpeechStream(SpeechStream):
             return b""
         audio = _audio(fields["audio_base64"])
         self._words.add(timed_audio(audio, fields))
-        self._heard = True
         return audio
 
 
 def _fields(event: Event) -> dict[str, Any]:
+    """Return an event's fields; none of one with a name we do not know that is no JSON."""
+    # Audio is base64, which has none of these; what has very many would cost much memory.
+    if sum(map(event.data.count, "[{,")) > MAX_VALUES:
+        raise ProtocolError(f"an event of more than {MAX_VALUES} values")
     try:
         fields = json.loads(event.data)
     except (ValueError, RecursionError) as error:
         if event.name != "message":
             return {}
         raise ProtocolError(f"an event is not JSON ({type(error).__name__})") from None
-    return fields if isinstance(fields, dict) else {}
+    if isinstance(fields, dict):
+        return fields
+    if event.name == "message":
+        raise ProtocolError(f"an event is JSON, but no object ({type(fields).__name__})")
+    return {}
 
 
 def _failure(event: Event, fields: dict[str, Any]) -> SynthesisError | None:
@@ -227,3 +270,9 @@ def about_no_speech(
 def is_speech(content_type: str) -> bool:
     """Return whether a media type can be speech."""
     return not content_type.startswith(_NO_AUDIO)
+
+
+def check_heard(text: str) -> None:
+    """Raise ProtocolError for a text that can be heard; call it when there was no audio."""
+    if has_speech(text):
+        raise ProtocolError("the answer ended without any audio")

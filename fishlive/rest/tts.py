@@ -12,7 +12,13 @@ from fishlive.models.engine import check_cues, check_model
 from fishlive.models.reference import ReferenceAudio
 from fishlive.models.trace import checked_traceparent
 from fishlive.models.tts import TTSRequest, speech_request
-from fishlive.rest.speech import SpeechStream, TimedSpeechStream, about_no_speech, is_speech
+from fishlive.rest.speech import (
+    SpeechStream,
+    TimedSpeechStream,
+    about_no_speech,
+    check_heard,
+    is_speech,
+)
 from fishlive.transport.http import Call, Http, Timeouts, json_body, msgpack_body
 
 PATH: Final = "/v1/tts"
@@ -65,12 +71,14 @@ class TTS:
             ConnectError, ConnectionLost, StallTimeout: The network failed.
             SlotTimeout: Other calls kept all of the account's slots.
             UsageError: The answer is a gateway's.
-            ProtocolError: The answer is not speech, or ends in the middle of a sample.
+            ProtocolError: The answer is not speech, has none, or ends in the middle of a sample.
         """
         request = _request(text, model, voice, references, options, extra)
         answer = await self._http.bytes(_call(PATH, request, traceparent, timeouts))
         if not is_speech(answer.content_type):
             raise about_no_speech(answer.content_type, answer.body, trace_id=answer.trace_id)
+        if not answer.body:
+            check_heard(text)
         if request.is_pcm and len(answer.body) % SAMPLE_BYTES:
             error = ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
             error.trace_id = answer.trace_id

@@ -254,5 +254,9 @@ def _alignment(value: object) -> Alignment | None:
 def _seconds(value: object) -> float | None:
     """Return a number of seconds, or None unless it is finite and not negative."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value) if isfinite(value) and value >= 0 else None
+        try:
+            seconds = float(value)
+        except OverflowError:  # JSON, unlike MessagePack, has whole numbers of any length
+            return None
+        return seconds if isfinite(seconds) and seconds >= 0 else None
     return None

@@ -14,8 +14,10 @@ import pytest
 from aiohttp import web
 
 from fishlive.errors import (
+    ConcurrentIterationError,
     ConfigError,
     ConnectionLost,
+    FishLiveError,
     InsufficientCreditsError,
     InvalidRequestError,
     ProtocolError,
@@ -31,6 +33,7 @@ from fishlive.secret import Secret
 from fishlive.server import LocalServer
 from fishlive.session import Session
 from fishlive.transport.http import Http
+from tests.conftest import settle
 
 Handler = Callable[[web.Request], Any]
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
@@ -188,6 +191,10 @@ async def test_several_speakers_have_a_list_of_voices() -> None:
         ({"voice": ""}, "voice"),
         ({"model": "s2\r\nX: y"}, "model"),
         ({"traceparent": "x"}, "traceparent"),
+        ({"traceparent": 5}, "traceparent"),
+        ({"traceparent": "00-" + "0" * 32 + "-" + "b" * 16 + "-01"}, "traceparent"),
+        ({"traceparent": "00-" + "a" * 32 + "-" + "0" * 16 + "-01"}, "traceparent"),
+        ({"traceparent": "ff-" + "a" * 32 + "-" + "b" * 16 + "-01"}, "traceparent"),
         ({"extra": {"new": float("nan")}}, "extra"),
         ({"references": []}, "references"),
         ({"temprature": 1}, "temprature"),
@@ -416,6 +423,48 @@ async def test_what_is_no_speech_is_an_error(kind: str) -> None:
                 pass
 
 
+async def test_an_answer_without_audio_is_an_error() -> None:
+    """Whole or streamed: a success with nothing in it is none, if there was something to say."""
+    async with against(answering(b"")) as tts:
+        with pytest.raises(ProtocolError, match="without any audio"):
+            await tts.create("Hello")
+        async with tts.stream("Hello") as chunks:
+            with pytest.raises(ProtocolError, match="without any audio"):
+                await anext(chunks)
+        assert await tts.create("...") == b""
+
+
+async def test_a_stream_is_entered_once() -> None:
+    """The second time says so, and nothing is sent again."""
+    async with against(answering(b"x")) as tts:
+        stream = tts.stream("Hello")
+        async with stream:
+            pass
+        with pytest.raises(UsageError, match="entered before"):
+            async with stream:
+                pass
+
+
+async def test_a_second_reader_does_no_harm() -> None:
+    """It is told; the first one gets the audio."""
+    go = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "audio/mpeg"})
+        await response.prepare(request)
+        await go.wait()
+        await response.write(b"first")
+        return response
+
+    async with against(handle) as tts, tts.stream("Hello") as chunks:
+        first = asyncio.ensure_future(anext(chunks))
+        await settle()
+        with pytest.raises(ConcurrentIterationError):
+            await anext(chunks)
+        go.set()
+        assert await first == b"first"
+
+
 async def test_a_stream_is_used_inside_a_block() -> None:
     """Iterating it outside says so."""
     async with against(answering(b"x")) as tts:
@@ -439,7 +488,7 @@ def event(audio: bytes, *words: tuple[str, float, float], **fields: Any) -> byte
 
 def streaming(*events: bytes) -> Handler:
     """Return a handler that answers with an event stream."""
-    return answering(b"".join(events), "text/event-stream")
+    return answering(b"".join(events), "text/event-stream", **{"X-Fish-Trace-Id": "t1"})
 
 
 async def test_words_come_with_the_audio() -> None:
@@ -475,6 +524,10 @@ async def test_the_local_server_aligns() -> None:
     ("broken", "error", "says"),
     [
         (b"data: {\n\n", ProtocolError, "not JSON"),
+        (b"data: [1]\n\n", ProtocolError, "no object"),
+        (b"data: [" + b"{}," * 50_001 + b"{}]\n\n", ProtocolError, "values"),
+        (event(b"two")[:-1], ConnectionLost, "middle of an event"),
+        (event(b"two")[:40], ConnectionLost, "middle of an event"),
         (b'data: {"audio_base64": "?"}\n\n', ProtocolError, "not base64"),
         (b'data: {"audio_base64": 1}\n\n', ProtocolError, "expected a string"),
         (b"data: \xff\n\n", ProtocolError, "UTF-8"),
@@ -484,7 +537,7 @@ async def test_the_local_server_aligns() -> None:
     ],
 )
 async def test_what_breaks_in_the_middle_comes_behind_the_audio(
-    broken: bytes, error: type[Exception], says: str
+    broken: bytes, error: type[FishLiveError], says: str
 ) -> None:
     """What had arrived is heard first; then the error says what broke."""
     async with (
@@ -492,15 +545,30 @@ async def test_what_breaks_in_the_middle_comes_behind_the_audio(
         tts.stream_timestamps("Hello") as chunks,
     ):
         assert await anext(chunks) == b"one"
+        with pytest.raises(error, match=says) as caught:
+            await anext(chunks)
+        assert caught.value.trace_id == "t1"
+        assert caught.value.audio_bytes == 3
         with pytest.raises(error, match=says):
             await anext(chunks)
 
 
-async def test_a_stream_without_an_event_is_an_error() -> None:
+@pytest.mark.parametrize("field", ["start", "end"])
+async def test_times_without_end_are_no_times(field: str) -> None:
+    """JSON has whole numbers of any length; the words are dropped, and the audio kept."""
+    row = {"text": "Hello", "start": 0, "end": 1, field: 10**400}
+    handler = streaming(event(b"one", alignment={"segments": [row], "audio_duration": 1}))
+    async with against(handler) as tts, tts.stream_timestamps("Hello") as chunks:
+        assert [chunk async for chunk in chunks] == [b"one"]
+        assert chunks.words == ()
+
+
+@pytest.mark.parametrize("stream", [b": keep-alive\n\n", event(b""), b""])
+async def test_a_stream_without_audio_is_an_error(stream: bytes) -> None:
     """Unless there was nothing to hear in the text."""
-    async with against(streaming(b": keep-alive\n\n")) as tts:
+    async with against(streaming(stream)) as tts:
         async with tts.stream_timestamps("Hello") as chunks:
-            with pytest.raises(ProtocolError, match="without an event"):
+            with pytest.raises(ProtocolError, match="without any audio"):
                 await anext(chunks)
         async with tts.stream_timestamps("...") as chunks:
             assert [chunk async for chunk in chunks] == []

@@ -34,8 +34,8 @@ class Audio:
     __slots__ = ("data", "mime")
 
     def __init__(self, data: bytes, mime: str) -> None:
-        self.data = data
-        self.mime = mime
+        self.data: bytes = data
+        self.mime: str = mime
 
 
 class Jobs:
