@@ -5,13 +5,15 @@ Source: openapi.json, ``/model`` and ``/model/{id}`` (2026-09).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from fishlive.errors import ConfigError
 from fishlive.models.answer import Answer, When
 from fishlive.models.base import Request, Text
+from fishlive.models.form import form_extra, form_fields
+from fishlive.models.nested import each, one
 
 MAX_SAMPLES: Final = 20
 """Most recordings, and most texts, of a new voice (openapi.json, 2026-09)."""
@@ -19,12 +21,11 @@ MAX_SAMPLES: Final = 20
 MAX_PAGE: Final = 100
 """Most voices on a page (openapi.json, 2026-09)."""
 
-Visibility = Literal["public", "unlist", "private"]
-SortBy = Literal["score", "task_count", "created_at"]
+Visibility: TypeAlias = Literal["public", "unlist", "private"]
+SortBy: TypeAlias = Literal["score", "task_count", "created_at"]
 
-
-def _some(value: object) -> object:
-    return () if value is None else value
+_FILES: Final = frozenset({"voices", "cover_image"})
+_NOT_SENT: Final = frozenset({"covered", "extra"})
 
 
 def _one_or_more(value: object) -> object:
@@ -32,8 +33,10 @@ def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-_Names = Annotated[tuple[str, ...], BeforeValidator(_some)]
-_Given = (
+_Given: TypeAlias = (
+    Annotated[tuple[Text, ...], Field(strict=False), BeforeValidator(_one_or_more)] | None
+)
+_Texts: TypeAlias = (
     Annotated[
         tuple[Text, ...], Field(strict=False, max_length=MAX_SAMPLES), BeforeValidator(_one_or_more)
     ]
@@ -86,12 +89,16 @@ class Voice(Answer):
         train_mode: ``fast`` or ``full``.
         cover_image: A picture, a URL or its path.
         samples: To listen to.
+        default_text: What it says of itself unless told.
         author: Whose it is.
         created_at: When.
         updated_at: When it was changed last.
         licensed: Whether a licence comes with it.
+        lock_visibility: Whether its visibility cannot be changed.
         task_count: How often it was used.
         like_count: How many like it.
+        mark_count: How many keep it.
+        shared_count: How often it was shared.
     """
 
     id: str = Field(validation_alias=AliasChoices("_id", "id"))
@@ -99,18 +106,22 @@ class Voice(Answer):
     description: str = ""
     state: str
     visibility: str = "private"
-    languages: _Names = ()
-    tags: _Names = ()
+    languages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     type: str = "tts"
     train_mode: str | None = None
     cover_image: str = ""
-    samples: Annotated[tuple[Sample, ...], BeforeValidator(_some)] = Field(default=(), repr=False)
-    author: Author | None = Field(default=None, repr=False)
+    samples: Annotated[tuple[Sample, ...], each(Sample)] = Field(default=(), repr=False)
+    default_text: str = Field(default="", repr=False)
+    author: Annotated[Author | None, one(Author)] = Field(default=None, repr=False)
     created_at: When = None
     updated_at: When = None
     licensed: bool = False
+    lock_visibility: bool = False
     task_count: int = 0
     like_count: int = 0
+    mark_count: int = 0
+    shared_count: int = 0
 
     @property
     def trained(self) -> bool:
@@ -128,14 +139,16 @@ class VoicePage(Answer):
         total_is_exact: Whether ``total`` is more than a guess.
         window_limited: Whether there is more than can be paged to.
         max_offset: How far can be paged, in voices; None for no end.
+        accessible_upper_bound: How many can be reached at most (undocumented); None if not told.
     """
 
-    items: tuple[Voice, ...] = Field(default=(), repr=False)
+    items: Annotated[tuple[Voice, ...], each(Voice)] = Field(default=(), repr=False)
     total: int
     has_more: bool | None = None
     total_is_exact: bool = True
     window_limited: bool = False
     max_offset: int | None = None
+    accessible_upper_bound: int | None = None
 
 
 def goes_on(page: VoicePage, read: int) -> bool:
@@ -178,11 +191,8 @@ class VoiceQuery(Request):
 
     def query(self) -> tuple[tuple[str, str], ...]:
         """Return names and values for a URL; lists repeat their name."""
-        return tuple(
-            ("self" if name == "mine" else name, _in_url(item))
-            for name, value in self.payload().items()
-            for item in (value if isinstance(value, list) else [value])
-        )
+        fields = {"self" if name == "mine" else name: v for name, v in self.payload().items()}
+        return tuple(form_fields(fields))
 
 
 class NewVoice(Request):
@@ -196,19 +206,25 @@ class NewVoice(Request):
         description: What it sounds like.
         tags: For those who look for it.
         texts: What is said in each recording, in order; the service listens for itself if None.
+        train_mode: ``fast``, which is all there is.
         enhance_audio_quality: Whether the recordings are cleaned; True if None.
         generate_sample: Whether a recording to listen to is made; False if None.
         covered: Whether a cover image comes with it. Not sent.
+        extra: Fields this version does not know, merged last. Not the files.
     """
 
     title: Annotated[Text, Field(min_length=1)]
     visibility: Visibility = "private"
     description: Text | None = None
     tags: _Given = None
-    texts: _Given = Field(default=None, repr=False)
+    texts: _Texts = Field(default=None, repr=False)
+    train_mode: Literal["fast"] = "fast"
     enhance_audio_quality: bool | None = None
     generate_sample: bool | None = None
     covered: bool = False
+    extra: Annotated[
+        dict[str, object], BeforeValidator(lambda value: form_extra(value, files=_FILES))
+    ] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="after")
     def _public_has_a_cover(self) -> NewVoice:
@@ -218,18 +234,9 @@ class NewVoice(Request):
 
     def form(self) -> list[tuple[str, str]]:
         """Return the fields of the form, lists repeated."""
-        fields: dict[str, Any] = {
-            "type": "tts",
-            "train_mode": "fast",
-            **self.payload(),
-            "visibility": self.visibility,
-        }
-        fields.pop("covered", None)
-        return [
-            (name, _in_url(item))
-            for name, value in fields.items()
-            for item in (value if isinstance(value, list) else [value])
-        ]
+        given = {k: v for k, v in self.payload().items() if k not in _NOT_SENT}
+        always = {"type": "tts", "train_mode": self.train_mode}
+        return form_fields({**always, **given, "visibility": self.visibility, **self.extra})
 
 
 class VoiceChanges(Request):
@@ -262,7 +269,3 @@ class VoiceChanges(Request):
         if "tags" in given:
             given["tags"] = list(given["tags"] or ())
         return given
-
-
-def _in_url(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

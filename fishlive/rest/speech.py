@@ -30,8 +30,11 @@ from fishlive.wire.words import Word, WordTrack
 
 EVENT_STREAM: Final = "text/event-stream"
 
-_NO_AUDIO: Final = ("application/json", "text/")
+_NO_AUDIO: Final = ("application/json", "application/xml", "text/")
 """Beginnings of media types that are no speech: a gateway's answer, a page of a proxy's."""
+
+_NO_AUDIO_SUFFIXES: Final = ("+json", "+xml")
+"""Their other spellings (RFC 6839), such as ``application/problem+json`` of a proxy's."""
 
 
 class SpeechStream:
@@ -127,7 +130,7 @@ class SpeechStream:
         return b""
 
     async def _check(self, answer: AnswerStream) -> None:
-        if answer.content_type.startswith(_NO_AUDIO):
+        if not is_speech(answer.content_type):
             raise await not_speech(answer)
 
     def _aligned(self, audio: bytes) -> bytes:
@@ -269,7 +272,7 @@ def about_no_speech(
 
 def is_speech(content_type: str) -> bool:
     """Return whether a media type can be speech."""
-    return not content_type.startswith(_NO_AUDIO)
+    return not (content_type.startswith(_NO_AUDIO) or content_type.endswith(_NO_AUDIO_SUFFIXES))
 
 
 def check_heard(text: str) -> None:

@@ -77,12 +77,12 @@ class TTS:
         answer = await self._http.bytes(_call(PATH, request, traceparent, timeouts))
         if not is_speech(answer.content_type):
             raise about_no_speech(answer.content_type, answer.body, trace_id=answer.trace_id)
-        if not answer.body:
-            check_heard(text)
-        if request.is_pcm and len(answer.body) % SAMPLE_BYTES:
-            error = ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
+        try:
+            _check_whole(answer.body, request)
+        except ProtocolError as error:
             error.trace_id = answer.trace_id
-            raise error
+            error.audio_bytes = len(answer.body)
+            raise
         return answer.body
 
     def stream(
@@ -131,6 +131,13 @@ class TTS:
         return TimedSpeechStream(
             self._http.stream(_call(TIMED_PATH, request, traceparent, timeouts)), request
         )
+
+
+def _check_whole(audio: bytes, request: TTSRequest) -> None:
+    if not audio:
+        check_heard(request.text)
+    if request.is_pcm and len(audio) % SAMPLE_BYTES:
+        raise ProtocolError("PCM audio ended in the middle of a sample (an odd byte is left)")
 
 
 def _request(

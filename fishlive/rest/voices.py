@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import enum
-import os
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import anyio
 
 from fishlive.errors import ConfigError, StallTimeout, SynthesisError
 from fishlive.models.voice import (
     MAX_PAGE,
-    MAX_SAMPLES,
     NewVoice,
     SortBy,
     Visibility,
@@ -20,10 +18,11 @@ from fishlive.models.voice import (
     VoiceChanges,
     VoicePage,
     VoiceQuery,
-    goes_on,
 )
-from fishlive.transport.http import Call, Http, Timeouts, json_body, quote_id
-from fishlive.transport.upload import Multipart, OnProgress, Part, Source, size_bytes
+from fishlive.models.voice_walk import Walk
+from fishlive.rest.voice_bodies import UNSET, Unset, file_parts, patches, sample_list
+from fishlive.transport.http import Call, Http, Timeouts, quote_id
+from fishlive.transport.upload import Multipart, OnProgress, Part, Source
 
 PATH: Final = "/model"
 
@@ -36,15 +35,6 @@ POLL_S: Final = 1.0
 
 POLL_CAP_S: Final = 15.0
 """Longest wait between two looks, in seconds."""
-
-
-class Unset(enum.Enum):
-    """What an argument is that was left out, where None means something."""
-
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
 
 
 class Voices:
@@ -100,38 +90,48 @@ class Voices:
         return await self._page(VoiceQuery(**filters))
 
     async def iter(
-        self, *, page_size: int | None = MAX_PAGE, **filters: Any
+        self,
+        *,
+        page_size: int | None = MAX_PAGE,
+        title: str | None = None,
+        tag: str | Sequence[str] | None = None,
+        mine: bool | None = None,
+        author_id: str | None = None,
+        language: str | Sequence[str] | None = None,
+        title_language: str | Sequence[str] | None = None,
+        licensed: bool | None = None,
+        sort_by: SortBy | None = None,
     ) -> AsyncGenerator[Voice, None]:
-        """Yield all voices that fit, page by page, as they are read.
+        """Yield all voices that fit, each once, page by page as they are read.
 
-        A page is asked for when the one before it was read. Voices that move to a later page
-        meanwhile are yielded once; one that moves to an earlier page may be missed.
+        A page is asked for when the one before it was read. A voice that moves to an earlier page
+        meanwhile may be missed. Ends at a page without voices, after MOST_STALE_PAGES in a row
+        without a new one, or where the service says so.
 
         Args:
-            page_size: Voices on a page, 1 to 100.
-            **filters: As :meth:`list`, but for ``page_number``.
+            page_size: Voices on a page, 1 to 100; 10 if None.
+            title: This filter and all others are as in :meth:`list`.
 
         Raises:
-            As :meth:`list`.
+            ConfigError: An argument is out of range; it names which, at the first step.
+            APIStatusError: The service refused; its subclass says why.
         """
-        if "page_number" in filters:
-            raise ConfigError("iter() reads all pages", argument="page_number")
-        try:
-            first = VoiceQuery(page_size=page_size, page_number=1, **filters)
-        except TypeError as error:
-            raise ConfigError(f"no such filter: {error}") from error
-        seen: set[str] = set()
-        read, number = 0, 0
-        while True:
-            number += 1
-            page = await self._page(first.model_copy(update={"page_number": number}))
-            fresh = [voice for voice in page.items if voice.id not in seen]
-            seen.update(voice.id for voice in fresh)
-            for voice in fresh:
+        filters: dict[str, Any] = {
+            "page_size": page_size,
+            "title": title,
+            "tag": tag,
+            "mine": mine,
+            "author_id": author_id,
+            "language": language,
+            "title_language": title_language,
+            "licensed": licensed,
+            "sort_by": sort_by,
+        }
+        query, walk = VoiceQuery(page_number=1, **filters), Walk()
+        while not walk.over:
+            page = await self._page(query.model_copy(update={"page_number": walk.number}))
+            for voice in walk.take(page):
                 yield voice
-            read += len(page.items)
-            if not fresh or not goes_on(page, read):
-                return
 
     async def get(self, voice_id: str) -> Voice:
         """Return a voice. Source: openapi.json, ``GET /model/{id}`` (2026-09).
@@ -157,7 +157,9 @@ class Voices:
         visibility: Visibility = "private",
         enhance_audio_quality: bool | None = None,
         generate_sample: bool | None = None,
+        train_mode: Literal["fast"] = "fast",
         on_progress: OnProgress | None = None,
+        extra: Mapping[str, object] | None = None,
         timeouts: Timeouts | None = None,
     ) -> Voice:
         """Make a voice from recordings, and return it, maybe still in training.
@@ -168,7 +170,8 @@ class Voices:
 
         Args:
             title: What people call it.
-            samples: 1 to 20 recordings: bytes, paths, or async iterables of bytes.
+            samples: 1 to 20 recordings: bytes, paths, open files, or async iterables of bytes. One
+                alone needs no list.
             texts: What is said in each, in order; the service listens for itself if None.
             tags: For those who look for it.
             description: What it sounds like.
@@ -177,8 +180,10 @@ class Voices:
                 The API's own default is public.
             enhance_audio_quality: Whether the recordings are cleaned; the service does if None.
             generate_sample: Whether a recording to listen to is made.
+            train_mode: ``fast``, which is all there is.
             on_progress: Called after each piece with the bytes sent so far, and all there are if
-                that is known.
+                that is known. What it raises ends the call.
+            extra: Fields this version does not know, merged last.
             timeouts: Other than the session's.
 
         Raises:
@@ -194,12 +199,15 @@ class Voices:
             "texts": texts,
             "enhance_audio_quality": enhance_audio_quality,
             "generate_sample": generate_sample,
+            "train_mode": train_mode,
             "covered": cover_image is not None,
+            "extra": extra,
         }
         fields = NewVoice(**given)
-        files = await _files(samples, cover_image)
-        if fields.texts is not None and len(fields.texts) != _recordings(files):
-            raise ConfigError("texts has one text for each sample", argument="texts")
+        recordings = sample_list(samples)
+        if fields.texts is not None and len(fields.texts) != len(recordings):
+            raise ConfigError("texts must have one text for each sample", argument="texts")
+        files = await file_parts(recordings, cover_image)
         plain = [Part.text(name, value) for name, value in fields.form()]
         call = Call(method="POST", path=PATH, timeouts=timeouts)
         form = Multipart((*plain, *files), on_progress)
@@ -213,12 +221,14 @@ class Voices:
         description: str | Unset | None = UNSET,
         visibility: Visibility | Unset = UNSET,
         tags: str | Sequence[str] | Unset | None = UNSET,
-        cover_image: Source | Unset = UNSET,
+        cover_image: Source | Unset | None = UNSET,
+        timeouts: Timeouts | None = None,
     ) -> None:
         """Change a voice. A field that is left out is untouched.
 
-        Repeated after a failure, because changing it twice does no harm. Source: openapi.json,
-        ``PATCH /model/{id}`` (2026-09).
+        Repeated after a failure, because changing it twice does no harm. A new picture goes as a
+        form, in which no list can be empty: clearing the tags beside it is a second request, sent
+        when the first was taken. Source: openapi.json, ``PATCH /model/{id}`` (2026-09).
 
         Args:
             voice_id: Which.
@@ -226,10 +236,12 @@ class Voices:
             description: None clears it.
             visibility: Who finds it.
             tags: None clears them.
-            cover_image: Another picture.
+            cover_image: Another picture. None sends a null, which the description allows without
+                saying that it clears; a public voice cannot be without one.
+            timeouts: Other than the session's, for each request.
 
         Raises:
-            ConfigError: An argument is wrong, or there is nothing to change.
+            ConfigError: An argument is wrong, or there is nothing to change; nothing was sent.
             APIStatusError: The service refused; its subclass says why.
         """
         given = {"title": title, "description": description, "visibility": visibility, "tags": tags}
@@ -239,13 +251,11 @@ class Voices:
         changes = VoiceChanges(**chosen).changes()
         if not changes and cover_image is UNSET:
             raise ConfigError("nothing to change", argument="title")
-        call = Call(method="PATCH", path=_path(voice_id), safe=True)
-        if cover_image is UNSET:
-            call = call.with_body(*json_body(changes))
-        else:
-            cover = await _file("cover_image", cover_image, "cover_image")
-            call = call.with_body(Multipart((*_plain(changes), cover)))
-        await self._http.json(call)
+        if cover_image is None and visibility == "public":
+            raise ConfigError("a public voice needs a cover_image", argument="cover_image")
+        call = Call(method="PATCH", path=_path(voice_id), safe=True, timeouts=timeouts)
+        for body, content_type in await patches(changes, cover_image):
+            await self._http.bytes(call.with_body(body, content_type))  # whatever it answers
 
     async def delete(self, voice_id: str) -> None:
         """Delete a voice for good. Source: openapi.json, ``DELETE /model/{id}`` (2026-09).
@@ -264,10 +274,14 @@ class Voices:
     ) -> Voice:
         """Return a voice once it can be used. Cancelling is harmless.
 
+        It looks at once, then after ``poll_s``, then after twice as long each time up to
+        POLL_CAP_S, but after half of what is left of ``timeout_s`` if that is less, and never more
+        often than ``poll_s``. A state this version does not know is waited through.
+
         Args:
             voice_id: Which.
             timeout_s: How long to wait, in seconds; None for ever.
-            poll_s: Wait before the second look, in seconds; it doubles up to POLL_CAP_S.
+            poll_s: Wait before the second look, in seconds.
 
         Raises:
             SynthesisError: Training failed; its reason is ``failed``.
@@ -275,21 +289,19 @@ class Voices:
             ConfigError: A time that is none.
             APIStatusError: The service refused; its subclass says why.
         """
-        if timeout_s is not None and not timeout_s > 0:
-            raise ConfigError("timeout_s is a number of seconds over 0", argument="timeout_s")
-        if not poll_s > 0:
-            raise ConfigError("poll_s is a number of seconds over 0", argument="poll_s")
-        wait_s = poll_s
-        with anyio.move_on_after(timeout_s):
+        limit_s = math.inf if timeout_s is None else _seconds(timeout_s, "timeout_s")
+        wait_s = least_s = _seconds(poll_s, "poll_s")
+        with anyio.move_on_after(limit_s) as scope:
             while True:
                 voice = await self.get(voice_id)
                 if voice.trained:
                     return voice
                 if voice.state == "failed":
                     raise SynthesisError("failed", "the voice could not be made of its samples")
-                await anyio.sleep(wait_s)
-                wait_s = min(wait_s * 2, POLL_CAP_S)
-        raise StallTimeout(f"the voice was not trained within {timeout_s:g} s", phase="training")
+                left_s = scope.deadline - anyio.current_time()
+                await anyio.sleep(min(wait_s, max(left_s / 2, least_s)))
+                wait_s = min(wait_s * 2, max(POLL_CAP_S, least_s))
+        raise StallTimeout(f"the voice was not trained within {limit_s:g} s", phase="training")
 
     async def _page(self, query: VoiceQuery) -> VoicePage:
         call = Call(method="GET", path=PATH, query=query.query(), safe=True)
@@ -300,36 +312,7 @@ def _path(voice_id: str) -> str:
     return f"{PATH}/{quote_id(voice_id, argument='voice_id')}"
 
 
-async def _files(samples: Source | Sequence[Source], cover_image: Source | None) -> list[Part]:
-    single = isinstance(samples, (bytes, bytearray, memoryview, str, os.PathLike))
-    given: Any = [samples] if single or hasattr(samples, "__aiter__") else samples
-    if not isinstance(given, Sequence) or not 1 <= len(given) <= MAX_SAMPLES:
-        raise ConfigError(f"samples is 1 to {MAX_SAMPLES} recordings", argument="samples")
-    parts = [
-        await _file("voices", sample, "samples", number) for number, sample in enumerate(given)
-    ]
-    if cover_image is not None:
-        parts.append(await _file("cover_image", cover_image, "cover_image"))
-    return parts
-
-
-async def _file(name: str, source: Source, argument: str, number: int | None = None) -> Part:
-    filename = (
-        None if isinstance(source, (str, os.PathLike)) or number is None else f"{number}.audio"
-    )
-    part = Part.file(name, source, filename=filename, argument=argument)
-    if await size_bytes(source, argument) == 0:
-        raise ConfigError(f"{argument} is empty", argument=argument)
-    return part
-
-
-def _recordings(files: Sequence[Part]) -> int:
-    return sum(part.name == "voices" for part in files)
-
-
-def _plain(changes: dict[str, object]) -> list[Part]:
-    return [
-        Part.text(name, str(item))
-        for name, value in changes.items()
-        for item in (value if isinstance(value, list) else [value])
-    ]
+def _seconds(value: object, argument: str) -> float:
+    if isinstance(value, (int, float)) and 0 < value < math.inf:
+        return value
+    raise ConfigError(f"{argument} must be a number of seconds over 0", argument=argument)

@@ -94,6 +94,9 @@ class Call:
 
     def __post_init__(self) -> None:
         """Refuse headers and queries that would break the request, without repeating them."""
+        timeouts: object = self.timeouts  # callers without a type checker exist
+        if timeouts is not None and not isinstance(timeouts, Timeouts):
+            raise ConfigError("timeouts is a Timeouts, or None", argument="timeouts")
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name) or not (value.isascii() and value.isprintable()):
                 raise ConfigError(f"header {name!r} cannot be sent as it is", argument="headers")

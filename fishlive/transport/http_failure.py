@@ -85,7 +85,7 @@ def _unconnected(error: aiohttp.ClientConnectorError) -> FishLiveError:
         return _caused(dns_error(error.host, cause), cause)
     where = f"{error.host}:{error.port}"
     if isinstance(cause, ssl.SSLError):
-        why = cause.reason or type(cause).__name__
+        why = getattr(cause, "reason", None) or type(cause).__name__
         if isinstance(cause, _CUT_SHORT):
             return _caused(
                 ConnectError(f"cannot finish tls with {where}: {why}", phase="tls"), cause

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from fishlive.transport.patience import Patience
@@ -15,10 +16,12 @@ class Feed:
 
     Attributes:
         error: What the source raised, if it did.
+        on_error: Called once it has, from the event loop, if an answer is read already.
     """
 
     def __init__(self, body: bytes | Upload | None, patience: Patience) -> None:
         self.error: BaseException | None = None
+        self.on_error: Callable[[], object] | None = None
         self._body = body
         self._patience = patience
 
@@ -50,5 +53,8 @@ class Feed:
                     self._patience.enter("queue")
         except Exception as error:
             self.error = error
+            if self.on_error is not None:
+                # Later: what is called cancels the task that runs this.
+                asyncio.get_running_loop().call_soon(self.on_error)
             raise
         self._patience.enter("first_byte")

@@ -58,6 +58,7 @@ class AnswerStream:
         self._response = response
         self._patience = patience
         self._feed = feed
+        feed.on_error = response.close  # whoever reads wakes up, and finds the reason
         self._slot = slot
         self._attempt = attempt
         self._whole = False

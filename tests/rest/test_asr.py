@@ -16,10 +16,13 @@ from fishlive.errors import (
     ProtocolError,
     ServerError,
 )
+from fishlive.flow.governor import Governor
 from fishlive.rest.asr import ASR
+from fishlive.secret import Secret
 from fishlive.server import LocalServer, hearing
 from fishlive.session import Session
-from tests.rest.canned import canned
+from fishlive.transport.http import Http
+from tests.rest.canned import Asked, answering, canned
 from tests.rest.test_voices import form
 
 HEARD: dict[str, Any] = {
@@ -123,6 +126,38 @@ async def test_bytes_may_go_as_messagepack() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("encoding", ["multipart", "msgpack"])
+async def test_fields_of_later_versions_go_through(encoding: Any) -> None:
+    """Over the others, in either encoding."""
+    extra = {"diarize": True, "ignore_timestamps": False}
+    async with canned(HEARD) as service:
+        await ASR(service.http).transcribe(b"RIFF", encoding=encoding, extra=extra)
+    asked = service.asked[0]
+    if encoding == "msgpack":
+        assert msgpack.unpackb(asked.body) == {**extra, "audio": b"RIFF"}
+    else:
+        plain = [(name, data) for name, file, data in form(asked) if file is None]
+        assert plain == [("ignore_timestamps", b"false"), ("diarize", b"true")]
+
+
+async def test_a_file_name_cannot_break_the_form() -> None:
+    """It stays one parameter of one header."""
+    async with canned(HEARD) as service:
+        await ASR(service.http).transcribe(b"RIFF", filename='a"\r\nX-Evil: 1\r\n\r\n.wav')
+    (_, (name, filename, data)) = form(service.asked[0])
+    assert (name, data) == ("audio", b"RIFF")
+    assert filename == "a%22%0D%0AX-Evil: 1%0D%0A%0D%0A.wav"
+
+
+async def test_a_source_that_yields_nothing_is_an_error() -> None:
+    """It can only be found while it is sent; the request is never completed."""
+    async with canned(HEARD) as service:
+        with pytest.raises(ConfigError, match="empty") as caught:
+            await ASR(service.http).transcribe(source(b""))
+        assert caught.value.argument == "audio"
+        assert service.asked == []
+
+
 async def test_progress_is_told(tmp_path: Path) -> None:
     """Up to the whole body; without a length the second number is None."""
     file = tmp_path / "talk.wav"
@@ -147,10 +182,22 @@ async def test_progress_is_told(tmp_path: Path) -> None:
         ({"audio": 7}, "audio"),
         ({"language": "en us"}, "language"),
         ({"language": "x" * 36}, "language"),
+        ({"language": ""}, "language"),
+        ({"language": 7}, "language"),
+        ({"language": "en\r\n"}, "language"),
+        ({"timestamps": "yes"}, "timestamps"),
+        ({"filename": ""}, "filename"),
+        ({"filename": 7}, "filename"),
+        ({"extra": {"audio": "x"}}, "extra"),
+        ({"extra": {"x": b"bytes"}}, "extra"),
+        ({"extra": ["x"]}, "extra"),
         ({"model": "a\r\nX: y"}, "model"),
         ({"traceparent": "0"}, "traceparent"),
         ({"encoding": "json"}, "encoding"),
         ({"encoding": "msgpack", "audio": source(b"x")}, "encoding"),
+        ({"encoding": "msgpack", "audio": b""}, "audio"),
+        ({"encoding": "msgpack", "filename": "a.wav"}, "filename"),
+        ({"encoding": "msgpack", "on_progress": print}, "on_progress"),
     ],
 )
 async def test_what_is_wrong_is_named_before_anything_is_sent(
@@ -185,6 +232,22 @@ async def test_a_transcription_that_may_have_run_is_not_repeated() -> None:
             await ASR(service.http).transcribe(b"RIFF")
         assert caught.value.attempts == 1
     assert len(service.asked) == 1
+
+
+async def test_a_transcription_holds_a_slot() -> None:
+    """One of the account's, until its answer is there."""
+    governor = Governor(limit=1)
+    running: list[int] = []
+
+    def answer(_asked: Asked) -> tuple[int, object]:
+        running.append(governor.running)
+        return 200, HEARD
+
+    async with answering(answer) as (url, _):
+        http = Http(base_url=url, key=Secret("sesame"), governor=governor)
+        await ASR(http).transcribe(b"RIFF")
+        await http.aclose()
+    assert (running, governor.running) == ([1], 0)
 
 
 @needs_recogniser

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import itertools
 from collections.abc import AsyncIterator, Callable
 from email.parser import BytesParser
 from email.policy import HTTP
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from fishlive.errors import (
@@ -17,9 +20,12 @@ from fishlive.errors import (
     NotFoundError,
     PermissionDeniedError,
     ProtocolError,
+    ServerError,
     StallTimeout,
     SynthesisError,
 )
+from fishlive.flow.retry import RetryPolicy
+from fishlive.models.voice_walk import MOST_STALE_PAGES
 from fishlive.rest.voices import Voices
 from fishlive.secret import Secret
 from fishlive.server import LocalServer
@@ -200,15 +206,40 @@ async def test_voices_that_move_are_met_once() -> None:
         assert await ids_of(voices) == ["a", "b", "c", "d"]
 
 
+async def test_a_page_of_known_voices_is_not_the_end() -> None:
+    """With one voice a page, a new one in front makes the next page the same as the last."""
+    async with against(paged(["a"], ["a"], ["b"])) as (voices, _):
+        assert await ids_of(voices, page_size=1) == ["a", "b"]
+
+
+async def test_a_page_without_voices_is_the_end() -> None:
+    """Whatever it promises."""
+    pages = paged(["a"], [], ["b"], has_more=True)
+    async with against(pages) as (voices, asked):
+        assert await ids_of(voices) == ["a"]
+    assert len(asked) == 2
+
+
+async def test_voices_of_a_page_are_read_as_voices_alone_are() -> None:
+    """Nulls are fields that were left out, and what is new is in each one's raw."""
+    nulls = {"description": None, "cover_image": None, "author": {"_id": "u", "nickname": None}}
+    async with canned({"total": 1, "items": [{**VOICE, **nulls, "new": 1}]}) as service:
+        (voice,) = (await Voices(service.http).list()).items
+    assert (voice.description, voice.cover_image) == ("", "")
+    assert voice.author is not None
+    assert voice.author.nickname == ""
+    assert voice.raw["new"] == 1
+
+
 async def test_a_service_that_repeats_itself_comes_to_an_end() -> None:
-    """A page with nothing new is the last one, whatever it promises."""
+    """A few pages without anything new are the last ones, whatever they promise."""
 
     def answer(_asked: Asked) -> tuple[int, object]:
         return 200, {"total": 99, "has_more": True, "items": [VOICE]}
 
     async with against(answer) as (voices, asked):
         assert len(await ids_of(voices)) == 1
-    assert len(asked) == 2
+    assert len(asked) == 1 + MOST_STALE_PAGES
 
 
 async def test_paging_ends_where_the_service_ends_it() -> None:
@@ -219,12 +250,33 @@ async def test_paging_ends_where_the_service_ends_it() -> None:
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("filters", [{"page_number": 2}, {"colour": "red"}])
-async def test_iter_takes_filters_only(filters: dict[str, Any]) -> None:
-    """A page, or a filter that does not exist, is an error at the first step."""
+async def test_iter_says_which_filter_is_wrong() -> None:
+    """At the first step, before anything is sent."""
     async with canned({}) as service:
-        with pytest.raises(ConfigError):
-            await ids_of(Voices(service.http), **filters)
+        with pytest.raises(ConfigError) as caught:
+            await ids_of(Voices(service.http), page_size=0)
+        assert caught.value.argument == "page_size"
+        assert service.asked == []
+
+
+async def test_iter_takes_every_filter_that_list_takes() -> None:
+    """But for the page's number, which is its own."""
+    filters: dict[str, Any] = {
+        "page_size": 7, "title": "t", "tag": "x", "mine": False, "author_id": "u",
+        "language": "en", "title_language": "de", "licensed": True, "sort_by": "score",
+    }  # fmt: skip
+    async with canned({"total": 0, "items": []}) as service:
+        voices = Voices(service.http)
+        await voices.list(page_number=1, **filters)
+        assert await ids_of(voices, **filters) == []
+    assert service.asked[0].path == service.asked[1].path
+
+
+async def test_more_tags_than_samples_may_be_asked_for() -> None:
+    """Only texts and samples have a limit."""
+    async with canned({"total": 0, "items": []}) as service:
+        await Voices(service.http).list(tag=[str(number) for number in range(30)])
+    assert service.asked[0].path.count("tag=") == 30
 
 
 # Making
@@ -260,11 +312,15 @@ async def test_a_form_carries_everything(tmp_path: Path) -> None:
 
 
 async def test_a_single_recording_needs_no_list(tmp_path: Path) -> None:
-    """A path, bytes or a source by itself is one sample."""
+    """A path, bytes, an open file or a source by itself is one sample."""
     file = tmp_path / "a.wav"
     file.write_bytes(b"RIFF")
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"RIFF"
+
     async with canned(VOICE, status=201) as service:
-        for sample in (file, str(file), b"RIFF"):
+        for sample in (file, str(file), b"RIFF", io.BytesIO(b"RIFF"), source()):
             await Voices(service.http).create(title="x", samples=sample)
             parts = form(service.asked[-1])
             assert [data for name, _, data in parts if name == "voices"] == [b"RIFF"]
@@ -284,14 +340,57 @@ async def test_progress_is_told(tmp_path: Path) -> None:
     assert len(told) > 3
 
 
+async def test_fields_of_later_versions_go_through() -> None:
+    """After the others, and as a form writes them."""
+    async with canned(VOICE, status=201) as service:
+        await Voices(service.http).create(
+            title="x", samples=b"RIFF", extra={"beta": True, "rank": 1.5, "notes": ["a", "b"]}
+        )
+    plain = [(name, data) for name, file, data in form(service.asked[0]) if file is None]
+    assert plain[-4:] == [("beta", b"true"), ("rank", b"1.5"), ("notes", b"a"), ("notes", b"b")]
+
+
+async def test_names_cannot_break_the_form() -> None:
+    """Neither a field's value nor its name becomes a header or another part."""
+    evil = 'x"\r\nX-Evil: 1\r\n\r\n--'
+    async with canned(VOICE, status=201) as service:
+        await Voices(service.http).create(title=evil, samples=b"RIFF", extra={evil: evil})
+    parts = form(service.asked[0])
+    assert ("title", None, evil.encode()) in parts
+    assert len(parts) == 6
+    assert "x-evil" not in service.asked[0].headers
+
+
+async def test_a_file_of_any_size_is_read_in_pieces(tmp_path: Path) -> None:
+    """Progress comes after every piece, and none is a large part of the file."""
+    file = tmp_path / "a.wav"
+    file.write_bytes(bytes(20_000_000))
+    told = [0]
+    async with canned(VOICE, status=201) as service:
+        await Voices(service.http).create(
+            title="x", samples=file, on_progress=lambda sent, _: told.append(sent)
+        )
+    assert max(after - before for before, after in itertools.pairwise(told)) < 1_000_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument"),
     [
         ({"title": ""}, "title"),
+        ({"title": "\ud800"}, "title"),
         ({"samples": []}, "samples"),
         ({"samples": [b"x"] * 21}, "samples"),
         ({"samples": b""}, "samples"),
         ({"samples": [1]}, "samples"),
+        ({"samples": 1}, "samples"),
+        ({"samples": None}, "samples"),
+        ({"samples": [b"x", "missing.wav"]}, "samples"),
+        ({"samples": [b"x"] * 20, "texts": ["x"] * 21}, "texts"),
+        ({"train_mode": "full"}, "train_mode"),
+        ({"enhance_audio_quality": "no"}, "enhance_audio_quality"),
+        ({"extra": {"voices": ["x"]}}, "extra"),
+        ({"extra": {"x": b"bytes"}}, "extra"),
+        ({"extra": {"x": {"a": 1}}}, "extra"),
         ({"samples": "missing.wav"}, "samples"),
         ({"samples": "."}, "samples"),
         ({"texts": ["one", "two"]}, "texts"),
@@ -358,9 +457,44 @@ async def test_a_new_cover_is_sent_as_a_file() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", [{}, {"title": ""}, {"title": None}, {"visibility": None}])
+async def test_a_cover_is_cleared_by_a_null() -> None:
+    """Which JSON can say, and a form cannot."""
+    async with canned(None) as service:
+        await Voices(service.http).update("v", cover_image=None, title="New")
+    assert service.asked[0].json == {"title": "New", "cover_image": None}
+
+
+async def test_tags_are_cleared_beside_a_new_cover() -> None:
+    """A form has no empty list, so a second request clears them."""
+    async with canned(None) as service:
+        await Voices(service.http).update("v", cover_image=b"PNG", description=None, tags=None)
+    first, second = service.asked
+    assert [(name, data) for name, _, data in form(first)] == [
+        ("description", b""), ("cover_image", b"PNG"),
+    ]  # fmt: skip
+    assert second.json == {"tags": []}
+
+
+async def test_what_a_change_answers_does_not_matter() -> None:
+    """Its answer is undocumented: words do as well as nothing."""
+    async with canned(b"OK") as service:
+        await Voices(service.http).update("v", title="New")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"title": ""},
+        {"title": None},
+        {"visibility": None},
+        {"cover_image": "missing.png"},
+        {"cover_image": b""},
+        {"visibility": "public", "cover_image": None},
+    ],
+)
 async def test_changes_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
-    """Nothing at all, or clearing what cannot be empty."""
+    """Nothing at all, clearing what cannot be empty, and pictures that are none."""
     async with canned(None) as service:
         with pytest.raises(ConfigError):
             await Voices(service.http).update("v", **changes)
@@ -399,12 +533,48 @@ async def test_training_that_takes_too_long_is_an_error() -> None:
         assert caught.value.phase == "training"
 
 
-@pytest.mark.parametrize("times", [{"timeout_s": 0}, {"poll_s": 0}, {"timeout_s": float("nan")}])
-async def test_times_have_to_be_times(times: dict[str, float]) -> None:
-    """Zero, negative and no number are refused."""
+async def test_it_looks_more_often_near_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A voice that is trained shortly before the time is up is still seen."""
+    now = [anyio.current_time()]
+    trained_at = now[0] + 9
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("fishlive.rest.voices.anyio.sleep", sleep)
+    monkeypatch.setattr("fishlive.rest.voices.anyio.current_time", lambda: now[0])
+
+    def answer(_asked: Asked) -> tuple[int, object]:
+        return 200, {**VOICE, "state": "trained" if now[0] >= trained_at else "training"}
+
+    async with against(answer) as (voices, _):
+        assert (await voices.wait_until_trained("v", timeout_s=10)).trained
+    assert slept == pytest.approx([1, 2, 3.5, 1.75, 1], abs=0.1)
+
+
+async def test_a_state_of_later_versions_is_waited_through() -> None:
+    """Only trained and failed end the wait."""
+    states = ["queued", "resting", "trained"]
+    async with against(lambda _: (200, {**VOICE, "state": states.pop(0)})) as (voices, _):
+        assert (await voices.wait_until_trained("v", timeout_s=None, poll_s=0.001)).trained
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("timeout_s", 0), ("timeout_s", float("nan")), ("timeout_s", "5"), ("poll_s", 0),
+        ("poll_s", -1), ("poll_s", float("inf")), ("poll_s", None),
+    ],
+)  # fmt: skip
+async def test_times_have_to_be_times(argument: str, value: Any) -> None:
+    """What is no number of seconds over zero is refused, and named."""
     async with canned(VOICE) as service:
-        with pytest.raises(ConfigError):
-            await Voices(service.http).wait_until_trained("v", **times)
+        with pytest.raises(ConfigError) as caught:
+            await Voices(service.http).wait_until_trained("v", **{argument: value})
+        assert caught.value.argument == argument
+        assert service.asked == []
 
 
 # For real
@@ -418,9 +588,11 @@ async def test_the_whole_life_of_a_voice() -> None:
         voice = await fish.voices.wait_until_trained(voice.id)
         assert [found.id async for found in fish.voices.iter(mine=True, tag="t")] == [voice.id]
         assert await fish.tts.create("Hello", voice=voice.id)
-        await fish.voices.update(voice.id, title="You", tags=None)
+        await fish.voices.update(voice.id, title="You", tags=None, cover_image=b"P6 1 1 1 abc")
         changed = await fish.voices.get(voice.id)
-        assert (changed.title, changed.tags) == ("You", ())
+        assert (changed.title, changed.tags, bool(changed.cover_image)) == ("You", (), True)
+        await fish.voices.update(voice.id, cover_image=None)
+        assert not (await fish.voices.get(voice.id)).cover_image
         await fish.voices.delete(voice.id)
         with pytest.raises(NotFoundError):
             await fish.voices.get(voice.id)
@@ -434,12 +606,28 @@ async def test_somebody_elses_voice_is_forbidden() -> None:
             await Voices(service.http).delete("v")
 
 
-async def test_a_delete_is_not_repeated() -> None:
-    """The second would find nothing, and look like a failure."""
-    async with against(lambda _: (503, {"status": 503, "message": "busy"})) as (voices, asked):
-        with pytest.raises(Exception, match="busy"):
-            await voices.delete("v")
-    assert len(asked) == 1
+@pytest.mark.parametrize(
+    ("name", "arguments", "times"),
+    [
+        ("list", {}, 2),
+        ("get", {"voice_id": "v"}, 2),
+        ("update", {"voice_id": "v", "title": "New"}, 2),
+        ("update", {"voice_id": "v", "cover_image": b"PNG"}, 2),
+        ("create", {"title": "x", "samples": b"RIFF"}, 1),
+        ("delete", {"voice_id": "v"}, 1),
+    ],
+)
+async def test_only_what_does_no_harm_twice_is_repeated(
+    name: str, arguments: dict[str, Any], times: int
+) -> None:
+    """After a failure of which nobody knows whether it was one."""
+    async with answering(lambda _: (503, {"status": 503, "message": "busy"})) as (url, asked):
+        policy = RetryPolicy(attempts=2)
+        http = Http(base_url=url, key=Secret("sesame"), retry=policy, jitter=lambda: 0.0)
+        with pytest.raises(ServerError) as caught:
+            await getattr(Voices(http), name)(**arguments)
+        await http.aclose()
+    assert (len(asked), caught.value.attempts) == (times, times)
 
 
 async def test_cancelling_an_upload_leaves_nothing_open(tmp_path: Path) -> None:

@@ -452,6 +452,16 @@ async def test_an_empty_bucket_ends_repeats_for_all_who_share_it() -> None:
         assert (len(seen) - tried, caught.value.attempts) == (1, 1)
 
 
+async def test_a_success_gives_a_little_back() -> None:
+    """Ten of them pay for a failure."""
+    bucket = TokenBucket()
+    bucket.fail()
+    before = bucket.tokens
+    async with replying(answer(b"{}"), bucket=bucket) as (http, _):
+        await soon(http.json(GET))
+    assert before < bucket.tokens < before + 1
+
+
 async def test_a_stream_that_has_begun_is_not_repeated() -> None:
     """Its listener has heard the beginning; the error says which attempt it was."""
     refused = answer(b"", "503 X", "Retry-After: 0")
@@ -769,6 +779,21 @@ async def read_request_quietly(peer: Peer) -> None:
     await peer.read_eof()
 
 
+async def test_a_handshake_cut_short_is_tried_again() -> None:
+    """Who hangs up in the middle of TLS may have been restarting."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        peer.hang_up()
+
+    async with serve(script) as server:
+        http = Http(base_url=f"https://127.0.0.1:{server.port}", key=Secret(KEY), retry=KEEN)
+        with pytest.raises(ConnectError) as caught:
+            await soon(http.json(POST))
+        await http.aclose()
+        assert (caught.value.attempts, len(server.peers)) == (3, 3)
+
+
 # Secrets
 
 
@@ -927,6 +952,31 @@ async def test_what_a_source_raises_comes_out_as_it_is() -> None:
             await soon(http.json(Call(method="POST", path="/", body=form)))
         assert caught.value is failure
         assert len(server.peers) == 1
+
+
+async def test_what_a_source_raises_beside_an_early_answer_comes_out_too() -> None:
+    """It is the reason why the answer ends."""
+    go = asyncio.Event()
+    failure = KeyError("mine")
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"x"
+        await go.wait()
+        raise failure
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        peer.write(chunked(b"early", end=False))
+        await peer.read_eof()
+
+    form = Multipart([Part.file("audio", source())])
+    call = Call(method="POST", path="/", body=form)
+    async with talking(script) as (http, _), http.stream(call) as stream:
+        assert await soon(stream.piece()) == b"early"
+        go.set()
+        with pytest.raises(KeyError) as caught:
+            await soon(stream.piece())
+        assert caught.value is failure
 
 
 async def test_a_refusal_in_the_middle_of_an_upload_is_that_refusal() -> None:
