@@ -1,5 +1,32 @@
-"""Callbacks that cannot be lost, and webhooks that can be trusted."""
+"""Callbacks and webhooks: heard, verified, and handled once each.
 
-from fishlive.webhooks.signatures import FishVerifier, SignatureError, StandardVerifier
+Adapters: ``fishlive.webhooks.aiohttp.handler`` and ``fishlive.webhooks.asgi.App``.
+"""
 
-__all__ = ["FishVerifier", "SignatureError", "StandardVerifier"]
+from fishlive.stores import Heard, StoreError
+from fishlive.webhooks.events import Answer, Event, Finished, SignedEvent
+from fishlive.webhooks.inbox import Inbox
+from fishlive.webhooks.receiver import Receiver
+from fishlive.webhooks.signatures import (
+    FishVerifier,
+    SignatureError,
+    Signed,
+    StandardVerifier,
+    Verifier,
+)
+
+__all__ = [
+    "Answer",
+    "Event",
+    "Finished",
+    "FishVerifier",
+    "Heard",
+    "Inbox",
+    "Receiver",
+    "SignatureError",
+    "Signed",
+    "SignedEvent",
+    "StandardVerifier",
+    "StoreError",
+    "Verifier",
+]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from fishlive.limits import MIB
@@ -13,6 +15,10 @@ MAX_BODY_BYTES: Final = 1 * MIB
 
 READ_S: Final = 5.0
 """How long a body may take to arrive, in seconds: senders wait 10 for the whole answer."""
+
+MOST_READ_BYTES: Final = 16 * MIB
+"""How much of a larger one is read and thrown away, so that its sender reads our answer instead of
+a reset connection."""
 
 MAX_DEPTH: Final = 32
 """How deep values may be nested. Real ones reach 4."""
@@ -24,8 +30,47 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Names in any case. Pairs can say what a mapping cannot: that a header came twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What arrived.
+
+    Attributes:
+        raw: The body; its beginning, longer than MAX_BODY_BYTES, if it is larger; empty if it was
+            cut off or too slow.
+        complete: Whether all of it was read: otherwise the connection cannot be used again.
+    """
+
+    raw: bytes
+    complete: bool
+
+
 class MalformedBody(ValueError):
     """A body is not what it should be. Its sentence repeats nothing of it."""
+
+
+async def collected(next_chunk: Callable[[], Awaitable[bytes | None]]) -> Body:
+    """Return a body that comes in chunks, within READ_S.
+
+    Args:
+        next_chunk: Returns None at the end. Whatever it raises, the body was cut off.
+    """
+    raw, read_bytes = bytearray(), 0
+
+    async def read() -> bool:
+        nonlocal read_bytes
+        while read_bytes <= MOST_READ_BYTES:
+            chunk = await next_chunk()
+            if chunk is None:
+                return True
+            read_bytes += len(chunk)
+            raw.extend(chunk[: MAX_BODY_BYTES + 1 - len(raw)])
+        return False
+
+    try:
+        complete = await asyncio.wait_for(read(), READ_S)
+    except Exception:  # noqa: BLE001 - too slow, cut off or not HTTP: all the same, worth nothing
+        return Body(b"", complete=False)
+    return Body(bytes(raw), complete)
 
 
 def parsed(raw_body: bytes) -> dict[str, Any]:
@@ -55,10 +100,10 @@ def parsed(raw_body: bytes) -> dict[str, Any]:
     return document
 
 
-def header_lines(headers: Headers, name: str) -> list[str]:
-    """Return every line of a header."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [value for given, value in pairs if given.lower() == name]
+def header_lines(headers: Headers, *names: str) -> list[list[str]]:
+    """Return every line of each header; names in lower case."""
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    return [[value for given, value in pairs if given.lower() == name] for name in names]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

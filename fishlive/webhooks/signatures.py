@@ -13,11 +13,12 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from fishlive.errors import ConfigError, FishLiveError
+from fishlive.webhooks.bodies import Headers, header_lines
 
 TOLERANCE_S: Final = 300.0
 """How far a signature's time may be from ours, either way, in seconds (both schemes)."""
@@ -29,6 +30,8 @@ FISH_HEADER: Final = "x-fish-webhook-signature"
 
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")  # not str.isdigit, which int() does not always take
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
+_ID: Final = re.compile(r"[!-~]{1,256}")
 _WHSEC: Final = "whsec_"
 _LEAST_SECRET_BYTES: Final = 16
 """Shortest secret that is taken, in bytes: 128 bits."""
@@ -66,12 +69,13 @@ class Signed:
 class Verifier(Protocol):
     """Checks who sent a webhook."""
 
-    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+    def verify(self, raw_body: bytes, headers: Headers) -> Signed:
         """Return what the signature says, or raise SignatureError.
 
         Args:
             raw_body: As it came, before it is parsed.
-            headers: Names in lower case; a header that came twice has its values joined by ``,``.
+            headers: Names in any case. Pairs, if the framework has them: a header of ours that
+                came twice is refused.
         """
 
 
@@ -100,9 +104,9 @@ class FishVerifier:
         self._tolerance_s = tolerance_s
         self._now_s = now_s
 
-    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+    def verify(self, raw_body: bytes, headers: Headers) -> Signed:
         """See :meth:`Verifier.verify`."""
-        times, signatures = _elements(_header(headers, FISH_HEADER))
+        times, signatures = _elements(*_header_values(headers, FISH_HEADER))
         if len(times) != 1:
             raise SignatureError("not one time")
         sent_s = _time(times[0])
@@ -144,24 +148,24 @@ class StandardVerifier:
         self._tolerance_s = tolerance_s
         self._now_s = now_s
 
-    def verify(self, raw_body: bytes, headers: Mapping[str, str]) -> Signed:
+    def verify(self, raw_body: bytes, headers: Headers) -> Signed:
         """See :meth:`Verifier.verify`."""
-        delivery = _header(headers, "webhook-id")
-        moment = _header(headers, "webhook-timestamp")
+        delivery, moment, signatures = _header_values(
+            headers, "webhook-id", "webhook-timestamp", "webhook-signature"
+        )
+        if not _ID.fullmatch(delivery):
+            raise SignatureError("an id that is none")
         sent_s = _time(moment)
-        given = _header(headers, "webhook-signature").split(" ")
-        offered = [one.removeprefix("v1,") for one in given if one.startswith("v1,")]
+        given = [one.removeprefix("v1,") for one in signatures.split(" ") if one[:3] == "v1,"]
+        offered = [one for one in given if _BASE64.fullmatch(one)]
         if not offered:
             raise SignatureError("no signature of a known version")
-        try:
-            signed = f"{delivery}.{moment}.".encode() + raw_body
-        except UnicodeEncodeError as error:
-            raise SignatureError("an id that is no text") from error
+        signed = f"{delivery}.{moment}.".encode() + raw_body
         macs = [
             base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
             for secret in self._secrets
         ]
-        key = _match(macs, [one.encode("utf-8", "replace") for one in offered])
+        key = _match(macs, [one.encode() for one in offered])
         return Signed(sent_s, _skew(sent_s, self._now_s(), self._tolerance_s), key, delivery)
 
 
@@ -177,13 +181,15 @@ def _match(macs: Sequence[bytes], offered: Sequence[bytes]) -> int:
     return found
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
-    value = headers.get(name)
-    if not value:
-        raise SignatureError(f"no {name}")
-    if len(value) > MAX_HEADER_CHARS:
-        raise SignatureError(f"{name} is too long")
-    return value
+def _header_values(headers: Headers, *names: str) -> list[str]:
+    """Return the value of each header, which must have come exactly once."""
+    lines = header_lines(headers, *names)
+    for name, values in zip(names, lines, strict=True):
+        if len(values) != 1 or not values[0]:
+            raise SignatureError(f"not one {name}")
+        if len(values[0]) > MAX_HEADER_CHARS:
+            raise SignatureError(f"{name} is too long")
+    return [values[0] for values in lines]
 
 
 def _elements(header: str) -> tuple[list[str], list[str]]:

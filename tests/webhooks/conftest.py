@@ -1,0 +1,16 @@
+"""Nobody waits for a real gateway's pace."""
+
+from __future__ import annotations
+
+import pytest
+
+from fishlive.webhooks import reconciler, worker
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at tasks without the pauses that a real gateway asks for."""
+    for name in ("POLL_SPACING_S", "HINT_SPACING_S", "PENDING_S", "TROUBLE_S"):
+        monkeypatch.setattr(reconciler, name, 0.001)
+    monkeypatch.setattr(worker, "IDLE_S", 0.005)
+    monkeypatch.setattr(worker, "FAILED_S", 0.001)
