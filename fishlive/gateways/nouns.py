@@ -18,7 +18,8 @@ from fishlive.models.gateway import (
     ModelRequest,
     VoicesRequest,
 )
-from fishlive.models.voice import MAX_PAGE, SortBy, Voice, VoicePage, VoiceQuery, goes_on
+from fishlive.models.voice import MAX_PAGE, SortBy, Voice, VoicePage, VoiceQuery
+from fishlive.models.voice_walk import Walk
 from fishlive.transport.http import quote_id
 
 if TYPE_CHECKING:
@@ -264,18 +265,11 @@ class Models:
     ) -> AsyncGenerator[Voice, None]:
         """Yield all voices that fit, page by page, each once."""
         given = {**_chosen(filters), "page_size": page_size, "sort_by": sort_by, "page_number": 1}
-        first, seen, read = _made(VoiceQuery, given), set[str](), 0
-        number = 0
-        while True:
-            number += 1
-            page = await self._page(first.model_copy(update={"page_number": number}))
-            fresh = [voice for voice in page.items if voice.id not in seen]
-            seen.update(voice.id for voice in fresh)
-            for voice in fresh:
+        first, walk = _made(VoiceQuery, given), Walk()
+        while not walk.over:
+            page = await self._page(first.model_copy(update={"page_number": walk.number}))
+            for voice in walk.take(page):
                 yield voice
-            read += len(page.items)
-            if not fresh or not goes_on(page, read):
-                return
 
     async def get(self, voice_id: str) -> Voice:
         """Return a voice.
