@@ -162,9 +162,11 @@ async def test_a_poisonous_event_is_given_up(
 ) -> None:
     """After so many failures; others are not held up."""
     seen: list[str] = []
+    again: list[bool] = []
 
     async def handler(got: SignedEvent) -> None:
         seen.append(got.body["session"]["id"])
+        again.append(got.redelivered)
         if got.body["session"]["id"] == "bad":
             raise ValueError("poison")
 
@@ -179,6 +181,7 @@ async def test_a_poisonous_event_is_given_up(
         assert len(dead) == 1
     assert seen.count("bad") == 3
     assert seen.count("good") == 1
+    assert sorted(again) == [False, False, True, True]
     assert "given up" in caplog.text
 
 
