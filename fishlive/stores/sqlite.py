@@ -315,14 +315,17 @@ def _remove(db: sqlite3.Connection, ticket: str) -> None:
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
     """Make the file ours, or see that it is."""
+    # One look: between two, somebody else may make the file ours.
+    db.execute("BEGIN")
     kind, version, tables = (
         db.execute(question).fetchone()[0]
         for question in (
-            "PRAGMA application_id",
-            "PRAGMA user_version",
+            "SELECT application_id FROM pragma_application_id",
+            "SELECT user_version FROM pragma_user_version",
             "SELECT count(*) FROM sqlite_master",
         )
     )
+    db.execute("COMMIT")
     if kind != APPLICATION_ID and (kind or tables):
         raise ConfigError(f"{path} belongs to another program", argument="path")
     if version > SCHEMA_VERSION:
