@@ -23,6 +23,7 @@ from fishlive.errors import (
     SlotTimeout,
     StreamInterrupted,
     SynthesisError,
+    TaskTimeout,
     TLSError,
     UpgradeError,
 )
@@ -86,6 +87,7 @@ _ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
     (PermissionDeniedError, ExitCode.DENIED, "ask the owner of the voice or of the key"),
     (RateLimitError, ExitCode.BUSY, "wait, then try again"),
     (SlotTimeout, ExitCode.BUSY, "wait, then try again"),
+    (TaskTimeout, ExitCode.FAILED, "it goes on: wait for it again, by its id"),
     (NotFoundError, ExitCode.USAGE, "check --voice"),
     (InvalidRequestError, ExitCode.USAGE, "check --voice and the other options"),
     (APIStatusError, ExitCode.FAILED, "try again later"),

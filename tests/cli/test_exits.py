@@ -37,6 +37,7 @@ CODES = {
     "StallTimeout": 1,
     "StreamInterrupted": 1,
     "SynthesisError": 1,
+    "TaskTimeout": ExitCode.FAILED,
     "TLSError": 4,
     "UpgradeError": 4,
 }
@@ -58,6 +59,7 @@ def made(name: str) -> BaseException:
     needed: dict[str, dict[str, Any]] = {
         "StallTimeout": {"phase": "audio"},
         "SlotTimeout": {"limit": 5, "waited_s": 1.0},
+        "TaskTimeout": {"task_id": "t"},
     }
     facts = needed.get(name, {})
     what: Any = 1011 if name in {"ServerClosed", "ServerRejected"} else "it went wrong"
