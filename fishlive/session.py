@@ -14,16 +14,19 @@ from fishlive.errors import ConfigError, StreamClosedError
 from fishlive.flow.accounts import shared_governor
 from fishlive.flow.capacity import MAX_LIMIT
 from fishlive.flow.governor import Governor
+from fishlive.flow.retry import RetryPolicy, shared_bucket
+from fishlive.flow.watchdog import Deadlines
 from fishlive.limits import CONNECT_TIMEOUT_S, CREDIT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
 from fishlive.live.channel import LiveTTS
+from fishlive.live.plan import OnRetry, Terms
 from fishlive.live.utterance import warn_abandoned
 from fishlive.models.trace import checked_traceparent
 from fishlive.models.tts import TTSRequest, check_model, speech_request
-from fishlive.secret import Secret
+from fishlive.models.warning import warn
+from fishlive.secret import KeyedHeaders, Secret
 from fishlive.transport.socket import Connect, Target
 
 if TYPE_CHECKING:
-    from fishlive.flow.retry import RetryPolicy
     from fishlive.rest.asr import ASR
     from fishlive.rest.dictionaries import Dictionaries
     from fishlive.rest.tts import TTS
@@ -56,7 +59,8 @@ class Session:
     """Speaks to Fish Audio, or to whatever answers like it.
 
     Args:
-        api_key: The key; from ``FISH_API_KEY`` if None.
+        api_key: The key; from ``FISH_API_KEY`` if None. One from there that would go to another
+            machine than api.fish.audio or this one warns: a key belongs to one service.
         base_url: ``https://…`` of the service; from ``FISH_BASE_URL`` if None, else
             https://api.fish.audio. Plain ``http`` only to loopback, unless ``allow_insecure``.
         transport: ``picows`` (fast, the default), ``aiohttp``, or a function that connects.
@@ -64,7 +68,10 @@ class Session:
         connect_timeout_s: For DNS, TCP, TLS and upgrade together, in seconds.
         timeouts: Of the calls that are not live, phase by phase; ``connect_timeout_s`` and the
             defaults of :class:`~fishlive.transport.call.Timeouts` if None.
-        retry: How stubborn those calls are; see :class:`~fishlive.flow.retry.RetryPolicy`.
+        retry: How stubborn calls are, and utterances before their first audio was read; see
+            :class:`~fishlive.flow.retry.RetryPolicy`.
+        deadlines: How long the service may owe audio, a place for text or a sign of life, over
+            live channels; see :class:`~fishlive.flow.watchdog.Deadlines`.
         concurrency: Requests of this account that may run at once, live and not, shared by all
             sessions with this key in one event loop. None for no limit until the service names
             one.
@@ -81,7 +88,7 @@ class Session:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         *,
         base_url: str | None = None,
         transport: TransportName | Connect = "picows",
@@ -89,28 +96,31 @@ class Session:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
+        deadlines: Deadlines | None = None,
         concurrency: int | None = None,
         idle_sockets_count: bool = False,
         http_session: ClientSession | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        key = api_key if api_key is not None else os.environ.get("FISH_API_KEY")
-        if not key:
-            raise ConfigError(
-                "no API key: pass api_key, or set FISH_API_KEY "
-                "(the local server takes the key `local`)",
-                argument="api_key",
-            )
-        self._key = Secret(key)
+        found = api_key is None
+        try:
+            self._key = _key(api_key)
+        finally:
+            del api_key  # tracebacks are printed with their locals
         url = base_url or os.environ.get("FISH_BASE_URL") or DEFAULT_BASE_URL
         self._base_url = _checked_url(url, allow_insecure=allow_insecure)
+        if found:
+            _warn_of_stranger(self._base_url)
         self._connect = _connector(transport)
         self._tls = tls
         if not connect_timeout_s > 0:
             raise ConfigError("a time over 0 seconds", argument="connect_timeout_s")
         self._connect_timeout_s = connect_timeout_s
         self._timeouts = timeouts
-        self._retry = retry
+        _check_kind(retry, RetryPolicy, "retry")
+        self._retry = retry or RetryPolicy()
+        _check_kind(deadlines, Deadlines, "deadlines")
+        self._deadlines = deadlines or Deadlines()
         _check_concurrency(concurrency)
         self._concurrency = concurrency
         self._idle_sockets_count = idle_sockets_count
@@ -188,6 +198,9 @@ class Session:
         timestamps: bool = False,
         traceparent: str | None = None,
         credit_s: float | None = CREDIT_S,
+        deadlines: Deadlines | None = None,
+        retry: RetryPolicy | None = None,
+        on_retry: OnRetry | None = None,
         extra: Mapping[str, object] | None = None,
         **options: object,
     ) -> LiveTTS:
@@ -202,6 +215,10 @@ class Session:
             traceparent: W3C trace context for the service's own traces.
             credit_s: Seconds of unplayed audio above which no more text is sent; None for no
                 limit.
+            deadlines: As the session's, for this channel.
+            retry: As the session's, for this channel.
+            on_retry: Called with a :class:`~fishlive.live.plan.Attempt` before an utterance is
+                tried again; returning False forbids it. Must not block.
             extra: Request fields this version does not know, merged last.
             **options: Request fields by the API's names. Sent unless told otherwise:
                 ``format="pcm"``, ``sample_rate=24000`` (for pcm and wav), ``latency="balanced"``,
@@ -217,6 +234,10 @@ class Session:
             raise ConfigError(
                 "credit_s is a number of seconds over 0, or None", argument="credit_s"
             )
+        _check_kind(deadlines, Deadlines, "deadlines")
+        _check_kind(retry, RetryPolicy, "retry")
+        if on_retry is not None and not callable(on_retry):
+            raise ConfigError("on_retry is a function, or None", argument="on_retry")
         check_model(model)
         base: dict[str, Any] = {"voice": voice, "extra": extra, **_LIVE_DEFAULTS, **options}
 
@@ -230,7 +251,13 @@ class Session:
             connect=self._connect,
             target=self._target(model, traceparent, timestamps=timestamps),
             request=request,
-            credit_s=credit_s,
+            terms=Terms(
+                credit_s=credit_s,
+                deadlines=deadlines or self._deadlines,
+                retry=retry or self._retry,
+                bucket=shared_bucket(self._base_url, self._key.reveal()),
+                on_retry=on_retry,
+            ),
             governor=self.governor,
         )
         self._channels.add(channel)
@@ -277,11 +304,9 @@ class Session:
         if self._closed:
             raise StreamClosedError("the session is closed")
         if self._http is None:
-            from fishlive.flow.retry import RetryPolicy, shared_bucket
             from fishlive.transport.http import Http, Timeouts
 
             _check_kind(self._timeouts, Timeouts, "timeouts")
-            _check_kind(self._retry, RetryPolicy, "retry")
             self._http = Http(
                 base_url=self._base_url,
                 key=self._key,
@@ -295,17 +320,45 @@ class Session:
         return self._http
 
     def __repr__(self) -> str:
-        return f"<fishlive.Session {self._base_url}{' closed' if self._closed else ''}>"
+        # One that could not be made is printed too, in tracebacks with locals.
+        base_url = getattr(self, "_base_url", "unmade")
+        return f"<fishlive.Session {base_url}{' closed' if getattr(self, '_closed', False) else ''}>"
 
     def _target(self, model: str, traceparent: str | None, *, timestamps: bool) -> Target:
         trace = checked_traceparent(traceparent)
         path = TIMED_LIVE_PATH if timestamps else LIVE_PATH
         return Target(
             url="ws" + self._base_url.removeprefix("http") + path,
-            # Never a local variable: tracebacks with locals would show the key.
-            headers={"Authorization": f"Bearer {self._key.reveal()}", "model": model, **trace},
+            headers=KeyedHeaders(self._key, {"model": model, **trace}),
             tls=self._tls,
             timeout_s=self._connect_timeout_s,
+        )
+
+
+def _key(given: str | Secret | None) -> Secret:
+    if isinstance(given, Secret):
+        return given
+    if given is None:
+        given = os.environ.get("FISH_API_KEY")
+    if not given:
+        raise ConfigError(
+            "no API key: pass api_key, or set FISH_API_KEY "
+            "(the local server takes the key `local`)",
+            argument="api_key",
+        )
+    try:
+        return Secret(given)
+    finally:
+        del given
+
+
+def _warn_of_stranger(base_url: str) -> None:
+    """Warn that a key nobody passed for this address goes there."""
+    host = urlsplit(base_url).hostname
+    if host not in _LOOPBACK and host != urlsplit(DEFAULT_BASE_URL).hostname:
+        warn(
+            f"the key of FISH_API_KEY goes to {host}: if that is meant, name the key itself "
+            "(api_key, or --key-file)"
         )
 
 

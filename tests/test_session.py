@@ -112,6 +112,9 @@ def test_settings_that_cannot_be_right_are_refused(
         ({"traceparent": "00-" + "A" * 32 + "-" + "b" * 16 + "-01"}, "traceparent"),
         ({"credit_s": 0}, "credit_s"),
         ({"credit_s": float("inf")}, "credit_s"),
+        ({"deadlines": 5}, "deadlines"),
+        ({"retry": 5}, "retry"),
+        ({"on_retry": 5}, "on_retry"),
         ({"format": "ogg"}, "format"),
         ({"chunk_length": 50}, "chunk_length"),
         ({"voice": "a\nb"}, "voice"),
@@ -250,7 +253,15 @@ def test_a_concurrency_that_cannot_be_is_refused(limit: object) -> None:
     assert caught.value.argument == "concurrency"
 
 
-@pytest.mark.parametrize("argument", ["timeouts", "retry"])
+@pytest.mark.parametrize("argument", ["retry", "deadlines"])
+def test_policies_have_their_kind(argument: str) -> None:
+    """A number is neither a policy nor deadlines, and is refused at once."""
+    with pytest.raises(ConfigError) as caught:
+        Session(KEY, **{argument: 5})  # type: ignore[arg-type]  # wrong on purpose
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("argument", ["timeouts"])
 async def test_settings_of_calls_have_their_kind(argument: str) -> None:
     """The first noun says which one is wrong."""
     options: dict[str, object] = {argument: 5}

@@ -142,6 +142,16 @@ class AudioBuffer:
         return self._read_bytes + self.queued_bytes + self._dropped_bytes
 
     @property
+    def received_chunks(self) -> int:
+        """Chunks put so far."""
+        return self._read_chunks + len(self._chunks) + self._dropped_chunks
+
+    @property
+    def read_chunks(self) -> int:
+        """Chunks handed out so far."""
+        return self._read_chunks
+
+    @property
     def read_bytes(self) -> int:
         """Payload handed out so far, in bytes."""
         return self._read_bytes
@@ -150,7 +160,7 @@ class AudioBuffer:
         """Return what the buffer has seen so far."""
         return BufferStats(
             self.received_bytes,
-            self._read_chunks + len(self._chunks) + self._dropped_chunks,
+            self.received_chunks,
             self._read_bytes,
             self._read_chunks,
             max(self._peak, self._charged),
@@ -226,6 +236,15 @@ class AudioBuffer:
         self._settle()
         self._wake()
         return forgotten
+
+    def restart(self) -> list[bytes]:
+        """Forget what is queued, and that it ever came: it will come again. Return it."""
+        self._peak = max(self._peak, self._charged)
+        chunks = list(self._chunks)
+        self._chunks.clear()
+        self._charged = 0
+        self._settle()
+        return chunks
 
     async def _arrival(self) -> None:
         """Wait for a chunk or the end. Cancelling leaves the place to the next reader."""

@@ -22,9 +22,10 @@ from fishlive.errors import (
 from fishlive.flow.governor import Governor
 from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.line import Line
+from fishlive.live.plan import Plan, Terms
 from fishlive.live.source import Feeder, TextSource, check_source
 from fishlive.live.stats import NOTHING_HEARD, Interruption, UtteranceStats
-from fishlive.live.turn import Plan, Turn
+from fishlive.live.turn import Turn
 from fishlive.live.utterance import Utterance, UtteranceIterator, leave, warn_abandoned
 from fishlive.models.tts import TTSRequest
 from fishlive.transport.socket import Connect, Target
@@ -52,13 +53,13 @@ class LiveTTS:
         connect: Connect,
         target: Target,
         request: Callable[[Mapping[str, Any]], TTSRequest],
-        credit_s: float | None,
+        terms: Terms,
         governor: Governor | None = None,
     ) -> None:
         self._connect = connect
         self._target = target
         self._make_request = request
-        self._credit_s = credit_s
+        self._terms = terms
         # One of its own is learnt from all the same, and has next to nothing to govern.
         self._governor = Governor() if governor is None else governor
         self._line: Line | None = None
@@ -273,7 +274,7 @@ class LiveTTS:
         if extra is not None:
             changes["extra"] = extra
         request = self._make_request(changes) if changes else self._request
-        return Plan(request, flush == "sentence", self._credit_s)
+        return Plan(request, flush == "sentence", self._terms)
 
     def _begin(self, plan: Plan, on_stop: Callable[[], None]) -> Turn:
         line = self._open_line()

@@ -1,16 +1,17 @@
-"""Text on its way from the caller to the wire: joined, flushed, kept for one replay."""
+"""Text on its way from the caller to the wire: joined, flushed, kept to be said again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from fishlive.errors import InvalidTextError
 from fishlive.flow.buffer import AudioBuffer, Level
 from fishlive.flow.credit import Credit
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
-from fishlive.live.outbox import Order, Outbox
+from fishlive.live.outbox import Order, Outbox, utf8_bytes
+from fishlive.live.script import Script
 from fishlive.models.tts import TTSRequest
 from fishlive.text.flush import FlushPolicy
 from fishlive.text.speakable import has_speech
@@ -20,6 +21,19 @@ from fishlive.wire.protocol import LiveProtocol
 _FREE: Final = Level.FREE
 
 
+class Watch(Protocol):
+    """Who has to know what was asked of the service."""
+
+    def flushed(self) -> None:
+        """Learn that audio was asked for."""
+
+    def stopped(self) -> None:
+        """Learn that all text was sent."""
+
+    def choked(self) -> None:
+        """Learn that text waits because the socket takes no more."""
+
+
 class Sender:
     """Writes one utterance's text, as fast as socket, buffer and credit allow.
 
@@ -27,7 +41,6 @@ class Sender:
     for a timer to be joined.
 
     Args:
-        protocol: The utterance's rules.
         request: The fields of ``start``, sent with the first text.
         policy: Where sentences are flushed; None to flush on request only.
         buffer: Where the audio comes in: no text is sent while it is not free.
@@ -42,12 +55,12 @@ class Sender:
         look: Whether a source has to ask before it goes on: there is no room, or no use.
         due: Whether somebody will pump before this turn of the loop is over.
         first_text_s: When the first speakable text was sent, by the loop's clock.
-        replay: What to send again if the socket turns out to be closing; None once too late.
+        script: What was said.
+        replayed_bytes: UTF-8 bytes of text that were sent once more.
     """
 
     def __init__(
         self,
-        protocol: LiveProtocol,
         request: TTSRequest,
         policy: FlushPolicy | None,
         *,
@@ -63,9 +76,11 @@ class Sender:
         self.look: bool = False
         self.due: bool = False
         self.first_text_s: float | None = None
-        self.replay: list[bytes] | None = None
+        self.script: Script = Script()
+        self.replayed_bytes: int = 0
         self._loop = asyncio.get_running_loop()
-        self._protocol = protocol
+        self._protocol: LiveProtocol | None = None
+        self._watch: Watch | None = None
         self._request = request
         self._policy = policy
         self._buffer = buffer
@@ -75,15 +90,15 @@ class Sender:
         self._started = False
         self._items = self.outbox.items
         self._fresh = self.outbox.fresh
-        self._send = protocol.send_text
+        self._note = self.script.items.append
+        self._send: Callable[[str], bytes] = _no_socket
         # Whether text needs nothing but writing: it is neither the first nor the first since a
-        # flush, nor kept for a replay.
+        # flush.
         self._plain = False
         self._direct = False  # whether a single token may go past the outbox: `_text` says when
         self._late = False  # whether FIRST_FLUSH_S have passed since the first text
         self._socket: Socket | None = None
         self._unflushed = False  # whether text was sent that no flush followed
-        self._replay_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_bytes = 0  # text sent until the last tick
         self._blocked_since_s: float | None = None
@@ -100,23 +115,43 @@ class Sender:
         since = self._blocked_since_s
         return self._blocked_s + (0.0 if since is None else self._loop.time() - since)
 
-    def attach(self, socket: Socket, *, doubtful: bool) -> None:
-        """Write to this socket from now on, after what a replay has to say again."""
-        self._socket = socket
-        for message in self.replay or ():
-            socket.send(message)
-        # A fresh socket that fails is a failure; only an old one is a guess that may be wrong.
-        self.replay = [] if doubtful else None
-        self._plain = self._direct = False
-        self._replay_bytes = 0
+    @property
+    def replayable(self) -> bool:
+        """Whether all text so far may be sent once more: it is our own copy, and small."""
+        return self.text_bytes <= TEXT_QUEUE_BYTES
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to send, nor anything to be sent again."""
+        return not self._items and not self._fresh and not self.script.items
+
+    @property
+    def silent(self) -> bool:
+        """Whether no text was sent and none waits."""
+        return not self.script.items and not self.outbox.queued_bytes
+
+    def attach(self, socket: Socket, protocol: LiveProtocol, watch: Watch) -> None:
+        """Write to this socket from now on, first of all what was said already."""
+        self._socket, self._protocol, self._watch = socket, protocol, watch
+        self._send = protocol.send_text
+        self._plain = self._direct = self._started = self._unflushed = False
+        for item in self.script.passages():
+            if not isinstance(item, Order):
+                self._say(socket, protocol, item)
+                self.replayed_bytes += utf8_bytes(item)
+            elif item is Order.FLUSH:
+                self._write_flush(socket, protocol)
+            else:
+                self._write_stop(socket, protocol)
 
     def detach(self) -> None:
         """Write to no socket until the next :meth:`attach`."""
-        self._socket = None
+        self._socket = self._watch = None
+        self._unblock()
 
     def close(self) -> None:
         """Send nothing more; whoever waits for room goes on."""
-        self._socket = None
+        self._socket = self._watch = None
         self.outbox.clear()
         self.full = False
         self.look = True
@@ -147,6 +182,7 @@ class Sender:
                 and (policy is None or policy.passes(text))
             ):
                 socket.send(self._send(text))
+                self._note(text)
                 outbox = self.outbox
                 outbox.added_bytes += len(text)
                 outbox.gathered += 1
@@ -163,7 +199,8 @@ class Sender:
         if not items:
             return
         socket, outbox, buffer, credit = self._socket, self.outbox, self._buffer, self._credit
-        if socket is None:
+        protocol = self._protocol
+        if socket is None or protocol is None:
             self._want_socket()
             return
         while items:
@@ -172,16 +209,17 @@ class Sender:
                 or buffer.level is not _FREE
                 or (credit.marked_s is not None and credit.spent)
             ):
-                self._block()
+                self._block(socket)
                 return
             item = outbox.take()
             if item.__class__ is str:
-                if not self._text(socket, item):
+                if not self._text(socket, protocol, item):
                     break
             elif item is Order.FLUSH:
-                self._flush(socket)
+                self._flush(socket, protocol)
             else:
-                self._write(socket, self._protocol.send_stop())
+                self._note(Order.STOP)
+                self._write_stop(socket, protocol)
                 self._stop_timer()
         self._all_gone()
 
@@ -203,35 +241,33 @@ class Sender:
             return False
         return True
 
-    def _text(self, socket: Socket, text: str) -> bool:
+    def _text(self, socket: Socket, protocol: LiveProtocol, text: str) -> bool:
         """Write text up to where the policy wants a flush, then that; or all of it.
 
         Returns whether to go on: white space that is left behind a flush waits for what follows
         it, and goes out in one message with that.
         """
         policy = self._policy
-        if not self._plain and not self._started:
-            self._started = True
-            self._write(socket, self._protocol.send_start(self._request.payload()))
         if policy is not None and not policy.passes(text):
             cut = policy.cut(
                 text, waited_s=FIRST_FLUSH_S if self._late else 0.0, ahead_s=self._credit.ahead_s
             )
             if cut >= 0:
-                return self._text_and_flush(socket, text, cut)
+                return self._text_and_flush(socket, protocol, text, cut)
         if self._plain:
             socket.send(self._send(text))
+            self._note(text)
         else:
-            self._send_text(socket, text)
+            self._send_text(socket, protocol, text)
         return True
 
-    def _text_and_flush(self, socket: Socket, text: str, cut: int) -> bool:
+    def _text_and_flush(self, socket: Socket, protocol: LiveProtocol, text: str, cut: int) -> bool:
         """Write the first ``cut`` characters and a flush; keep the rest. As :meth:`_text`."""
         if cut:
-            self._send_text(socket, text[:cut])
+            self._send_text(socket, protocol, text[:cut])
         if self._unflushed:
-            self._write(socket, self._protocol.send_flush())
-            self._unflushed = self._plain = self._direct = False
+            self._note(Order.FLUSH)
+            self._write_flush(socket, protocol)
         rest = text[cut:]
         if not rest:
             return True
@@ -239,25 +275,40 @@ class Sender:
         self.outbox.put_back(rest)
         return not waits
 
-    def _send_text(self, socket: Socket, text: str) -> None:
-        self._unflushed = True
-        self._write(socket, self._send(text))
+    def _send_text(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+        self._say(socket, protocol, text)
+        self._note(text)
         if self.first_text_s is None and has_speech(text):
             self.first_text_s = self._loop.time()
             if self._policy is not None:
                 self._timer = self._loop.call_later(FIRST_FLUSH_S, self._tick)
-        self._settle()
+        self._plain = self.first_text_s is not None
 
-    def _flush(self, socket: Socket) -> None:
+    def _flush(self, socket: Socket, protocol: LiveProtocol) -> None:
         if self._unflushed:
-            self._write(socket, self._protocol.send_flush())
-            self._unflushed = self._plain = self._direct = False
+            self._note(Order.FLUSH)
+            self._write_flush(socket, protocol)
+            self.script.compact()
             if self._policy is not None:
                 self._policy.flushed()
 
-    def _settle(self) -> None:
-        """Let the next text take the short way, if there is nothing to note about it."""
-        self._plain = self._unflushed and self.first_text_s is not None and self.replay is None
+    def _say(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+        if not self._started:
+            self._started = True
+            socket.send(protocol.send_start(self._request.payload()))
+        self._unflushed = True
+        socket.send(protocol.send_text(text))
+
+    def _write_flush(self, socket: Socket, protocol: LiveProtocol) -> None:
+        self._unflushed = self._plain = self._direct = False
+        socket.send(protocol.send_flush())
+        if self._watch is not None:
+            self._watch.flushed()
+
+    def _write_stop(self, socket: Socket, protocol: LiveProtocol) -> None:
+        socket.send(protocol.send_stop())
+        if self._watch is not None:
+            self._watch.stopped()
 
     def _tick(self) -> None:
         """Flush what waits at a good place, once it is late, or once its source has gone silent.
@@ -267,11 +318,13 @@ class Sender:
         """
         self._late = True
         policy, socket, sent = self._policy, self._socket, self.text_bytes
+        protocol = self._protocol
         silent = sent == self._ticked_bytes
         self._ticked_bytes = sent
         if policy is not None:
-            if socket is not None and (policy.overdue() or (silent and policy.at_rest())):
-                self._flush(socket)
+            rests = policy.overdue() or (silent and policy.at_rest())
+            if socket is not None and protocol is not None and rests:
+                self._flush(socket, protocol)
             self._timer = self._loop.call_later(FIRST_FLUSH_S, self._tick)
 
     def _stop_timer(self) -> None:
@@ -279,21 +332,18 @@ class Sender:
             self._timer.cancel()
             self._timer = None
 
-    def _write(self, socket: Socket, message: bytes) -> None:
-        socket.send(message)
-        if self.replay is None:
-            return
-        self._replay_bytes += len(message)
-        if self._replay_bytes > TEXT_QUEUE_BYTES:
-            self.replay = None
-        else:
-            self.replay.append(message)
-
-    def _block(self) -> None:
+    def _block(self, socket: Socket) -> None:
         if self._blocked_since_s is None:
             self._blocked_since_s = self._loop.time()
+        if self._watch is not None and not socket.writable:
+            self._watch.choked()
 
     def _unblock(self) -> None:
         if self._blocked_since_s is not None:
             self._blocked_s += self._loop.time() - self._blocked_since_s
             self._blocked_since_s = None
+
+
+def _no_socket(_text: str) -> bytes:
+    """Stand in for a protocol until there is one."""
+    raise AssertionError("text was sent without a socket")

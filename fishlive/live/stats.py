@@ -38,6 +38,7 @@ class UtteranceStats:
         peak_buffer_bytes: Most that waited for the listener, with the overhead of chunks.
         text_wait_s: How long text had to wait for the socket, the buffer or the credit.
         pauses: How often the socket was paused.
+        attempts: How often it was tried; over 1 after failures before the first audio was read.
         outcome: How it stands or ended.
     """
 
@@ -55,6 +56,7 @@ class UtteranceStats:
     peak_buffer_bytes: int
     text_wait_s: float
     pauses: int
+    attempts: int
     outcome: Outcome
 
 

@@ -54,7 +54,7 @@ class Utterance:
     @property
     def words(self) -> tuple[Word, ...]:
         """Words aligned so far, on the utterance's own clock. Needs ``timestamps=True``."""
-        return self._turn.intake.words.words()
+        return self._turn.words
 
     @property
     def text_ended(self) -> bool:

@@ -44,6 +44,9 @@ _RATES_HZ: Final[Mapping[str, tuple[int, ...]]] = {
     "mp3": (32000, 44100),
     "opus": (48000,),
 }
+_DEFAULT_CHUNK_CHARS: Final = 300
+"""The service's own, where the request names none (asyncapi.yml, 2026-08-21)."""
+
 _DEFAULT_RATE_HZ: Final = 44100
 _OPUS_RATE_HZ: Final = 48000
 
@@ -157,6 +160,11 @@ class TTSRequest(Request):
     def is_pcm(self) -> bool:
         """Whether the audio is bare samples."""
         return self.effective_format == "pcm"
+
+    @property
+    def effective_chunk_length(self) -> int:
+        """Characters synthesised at once; the service's default where none was set."""
+        return _DEFAULT_CHUNK_CHARS if self.chunk_length is None else self.chunk_length
 
     @property
     def effective_sample_rate_hz(self) -> int:

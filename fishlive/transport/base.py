@@ -73,6 +73,11 @@ class BaseSocket:
         """See :attr:`Socket.ignored`."""
         return self._fragments.ignored
 
+    @property
+    def pongs(self) -> int:
+        """See :attr:`Socket.pongs`."""
+        return self._pings.pongs
+
     def send(self, message: bytes) -> None:
         """See :meth:`Socket.send`."""
         if not self._closed:
@@ -89,6 +94,11 @@ class BaseSocket:
         if self._transport and self._paused:
             self._paused = False
             self._transport.resume_reading()
+
+    def send_ping(self) -> None:
+        """See :meth:`Socket.send_ping`."""
+        if not self._closed:
+            self._write(Opcode.PING, b"")
 
     async def ping(self) -> float:
         """See :meth:`Socket.ping`."""

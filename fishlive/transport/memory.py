@@ -80,6 +80,11 @@ class MemorySocket:
         """See :attr:`Socket.ignored`."""
         return self._ignored
 
+    @property
+    def pongs(self) -> int:
+        """See :attr:`Socket.pongs`."""
+        return self._pings.pongs
+
     def send(self, message: bytes) -> None:
         """See :meth:`Socket.send`."""
         if not self._closed:
@@ -95,6 +100,11 @@ class MemorySocket:
         """See :meth:`Socket.resume_reading`."""
         if not self._closed:
             self._down.resume()
+
+    def send_ping(self) -> None:
+        """See :meth:`Socket.send_ping`."""
+        if not self._closed:
+            self._up.put(0, partial(self._peer.on_ping, b""))
 
     async def ping(self) -> float:
         """See :meth:`Socket.ping`."""

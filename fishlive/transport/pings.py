@@ -11,10 +11,12 @@ from fishlive.errors import StreamClosedError
 class Pings:
     """Matches pongs to pings. A pong answers every earlier ping too (RFC 6455, section 5.5.3)."""
 
-    __slots__ = ("_count", "_waiting")
+    __slots__ = ("_count", "_waiting", "pongs")
 
     def __init__(self) -> None:
         self._count = 0
+        self.pongs: int = 0
+        """Pongs that came, whoever waited for them."""
         self._waiting: dict[bytes, asyncio.Future[float | None]] = {}
 
     async def round_trip(self, send: Callable[[bytes], object]) -> float:
@@ -39,7 +41,8 @@ class Pings:
         return answered - sent
 
     def answered(self, payload: bytes) -> None:
-        """Wake who waits for this pong. One that nobody waits for is ignored."""
+        """Count a pong, and wake who waits for it."""
+        self.pongs += 1
         if payload not in self._waiting:
             return
         now = asyncio.get_running_loop().time()

@@ -93,6 +93,10 @@ class Socket(Protocol):
     def ignored(self) -> int:
         """Text messages received, which the protocol says to ignore."""
 
+    @property
+    def pongs(self) -> int:
+        """Pongs received."""
+
     def send(self, message: bytes) -> None:
         """Queue one binary message, in order; never waits. Dropped when closed.
 
@@ -104,6 +108,9 @@ class Socket(Protocol):
 
     def resume_reading(self) -> None:
         """Read again. Idempotent."""
+
+    def send_ping(self) -> None:
+        """Send a ping whose pong is only counted; never waits. Dropped when closed."""
 
     async def ping(self) -> float:
         """Return the round trip of one ping in seconds. Cancelling forgets the pong.

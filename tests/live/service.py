@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from fishlive.flow.retry import RetryPolicy
 from fishlive.live.channel import LiveTTS
 from fishlive.session import Session
 from fishlive.transport.memory import MemoryPeer, MemoryRequest, MemoryServer
@@ -21,6 +22,9 @@ from fishlive.wire.serving import (
     encode_finish,
 )
 from tests.conftest import settle
+
+ONCE = RetryPolicy(attempts=1)
+"""Never tries again."""
 
 LOUD = b"\x00\x40"
 """One loud sample of PCM."""
@@ -60,7 +64,8 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def open_channel(service: Service, **options: Any) -> AsyncIterator[LiveTTS]:
-    """Open a channel to a service."""
+    """Open a channel to a service; failures are final unless ``retry`` says otherwise."""
+    options.setdefault("retry", ONCE)
     async with (
         Session("test-key", base_url="http://127.0.0.1:9", transport=service.connect) as fish,
         fish.live(**options) as live,

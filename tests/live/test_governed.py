@@ -23,6 +23,7 @@ from fishlive.errors import (
 )
 from fishlive.flow.governor import Governor, Priority, Slot
 from fishlive.live.channel import LiveTTS
+from fishlive.live.plan import Terms
 from fishlive.live.stats import Outcome
 from fishlive.models.tts import TTSRequest, speech_request
 from fishlive.transport.aiohttp import connect_aiohttp
@@ -31,7 +32,7 @@ from fishlive.transport.picows import connect_picows
 from fishlive.transport.socket import Connect, Receiver, Socket, Target
 from fishlive.wire.serving import Start, encode_error
 from tests.conftest import settle
-from tests.live.service import LOUD, Service, kinds, read, reading, said, speak
+from tests.live.service import LOUD, ONCE, Service, kinds, read, reading, said, speak
 from tests.transport.peer import Peer, close_frame, serve
 
 MANY_TURNS = 1_000_000
@@ -55,7 +56,7 @@ def channel(
         connect=connect,
         target=Target(url, tls=tls),
         request=request_of,
-        credit_s=None,
+        terms=Terms(credit_s=None, retry=ONCE),
         governor=governor,
     )
 

@@ -500,7 +500,7 @@ async def test_a_lone_token_waits_while_the_socket_is_full() -> None:
             await source.say(word)
         assert utterance._turn.sender.outbox.queued_bytes > 0
         # Writable again, and a token comes before the socket has told anybody.
-        socket = utterance._turn._socket
+        socket = utterance._turn._leg._socket
         assert isinstance(socket, MemorySocket)
         socket._writable = True
         await source.say(" last")

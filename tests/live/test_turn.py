@@ -536,7 +536,9 @@ async def test_a_socket_that_was_paused_reads_for_the_next_utterance() -> None:
             service.peer.send(encode_audio(half))
         await settle()
         assert first.stats.pauses == 1
-        first._turn.on_message(encode_finish("stop"))  # a batch is delivered whole, paused or not
+        first._turn._leg.on_message(
+            encode_finish("stop")
+        )  # a batch is delivered whole, paused or not
         second = live.speak("Two.")
         await settle()
         speak(service.peer, LOUD)

@@ -1,0 +1,110 @@
+"""Whether to try once more, and when: one utterance's tries, before its first audio was heard."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from fishlive.errors import FishLiveError, MessageTooLarge, ProtocolError, ServerClosed, SlotTimeout
+from fishlive.live.plan import Attempt, Terms
+from fishlive.transport.endings import complain
+
+MALFORMED_ATTEMPTS: Final = 2
+"""A malformed message may be damage on the way, once; twice it is the service."""
+
+RESTART_CODES: Final = frozenset({1012, 1013})
+"""Closes that say "I am restarting" or "come back later" (IANA's registry of close codes):
+everybody was told the same in the same moment."""
+
+RESTART_WAIT_S: Final = 1.0
+"""What is added to the wait after those, times a random number up to 1, in seconds."""
+
+MAX_STILLBORN: Final = 3
+"""So many connections in a row that die young, without a word, are a service that accepts in order
+to refuse (Pipecat's rule): trying on would never end."""
+
+
+class Attempts:
+    """Counts one utterance's attempts and decides on the next.
+
+    Time counts while nothing works: from asking for a connection until there is one, and from the
+    first failure on. So connecting may take ``total_s`` in all, and a service that stalls is
+    asked once more.
+
+    Attributes:
+        made: Attempts so far, the present one included.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.made: int = 0
+        self._terms = terms
+        self._since_s: float | None = None
+        self._failed = False
+        self._stillborn = 0
+
+    def begin(self, now: float) -> None:
+        """Note that a connection is asked for."""
+        self.made += 1
+        if self._since_s is None:
+            self._since_s = now
+
+    def connected(self) -> None:
+        """Note that there is one."""
+        if not self._failed:
+            self._since_s = None
+
+    def swapped(self) -> None:
+        """Do not count an attempt over a socket that was dead before it began."""
+        self.made -= 1
+
+    def succeed(self) -> None:
+        """Note that the service spoke."""
+        self._terms.bucket.succeed()
+
+    def wait_s(self, error: FishLiveError, now: float, *, stillborn: bool) -> float | None:
+        """Return how long to wait before the next attempt, in seconds; None for no other.
+
+        Args:
+            error: How the last one ended.
+            now: The time, by the clock of :meth:`begin`.
+            stillborn: Whether its connection died young, without a word.
+        """
+        self.made = max(self.made, 1)  # connecting in advance is an attempt, if it fails
+        self._stillborn = self._stillborn + 1 if stillborn else 0
+        if self._stillborn >= MAX_STILLBORN:
+            return None
+        if not _passing(error, self.made):
+            return None
+        self._failed = True
+        if self._since_s is None:
+            self._since_s = now
+        allowed = self._terms.bucket.fail()
+        elapsed_s, retry = now - self._since_s, self._terms.retry
+        wait_s = retry.delay_s(error, attempt=self.made, elapsed_s=elapsed_s)
+        if wait_s is None or not allowed:
+            return None
+        if isinstance(error, ServerClosed) and error.close_code in RESTART_CODES:
+            wait_s += RESTART_WAIT_S * random.random()  # noqa: S311 - jitter is no secret
+            if elapsed_s + wait_s > retry.total_s:
+                return None
+        return wait_s if self._allowed(Attempt(self.made, error, wait_s)) else None
+
+    def _allowed(self, attempt: Attempt) -> bool:
+        """Ask the hook. One that raises forbids, and the event loop hears of it."""
+        hook = self._terms.on_retry
+        if hook is None:
+            return True
+        try:
+            return hook(attempt) is not False
+        except Exception as error:  # noqa: BLE001 - reported, and the failure goes its way
+            complain(error)
+            return False
+
+
+def _passing(error: FishLiveError, made: int) -> bool:
+    """Return whether the same may go well the next time."""
+    if isinstance(error, SlotTimeout):
+        return False  # that was a queue of our own, and long enough
+    if isinstance(error, ProtocolError):
+        return made < MALFORMED_ATTEMPTS and not isinstance(error, MessageTooLarge)
+    return error.retryable

@@ -1,0 +1,68 @@
+"""What an utterance has said so far, to be said again or accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+from fishlive.live.outbox import Item, Order, utf8_bytes
+
+LOOSE_ITEMS: Final = 256
+"""So many pieces are joined into one: a token of 5 bytes costs 62 as a string of its own."""
+
+
+class Script:
+    """Text and orders as they went to the socket, and what was sent twice.
+
+    Attributes:
+        items: All of it. The sender appends to this very list, once a token (0.03 µs).
+    """
+
+    __slots__ = ("_joined", "items")
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._joined = 0  # items before this one were joined already
+
+    @property
+    def text(self) -> str:
+        """All text, without the orders."""
+        return "".join(_texts(self.items))
+
+    def tail(self, size_bytes: int) -> str:
+        """Return the newest text, as many bytes of UTF-8 as asked for, or a little more."""
+        pieces: list[str] = []
+        for item in _texts(reversed(self.items)):
+            if size_bytes <= 0:
+                break
+            pieces.append(item)
+            size_bytes -= utf8_bytes(item)
+        return "".join(reversed(pieces))
+
+    def compact(self) -> None:
+        """Join the text between orders, where there is enough of it."""
+        if len(self.items) - self._joined >= LOOSE_ITEMS:
+            self.items[self._joined :] = _runs(self.items[self._joined :])
+            self._joined = len(self.items)
+
+    def passages(self) -> list[Item]:
+        """Return what to say to say it all again: text in as few pieces as orders allow."""
+        return list(_runs(self.items))
+
+    def replace(self, text: str) -> None:
+        """Forget what was said; ``text`` is what is left to be said again."""
+        self.items[:] = [text] if text else []
+        self._joined = 0
+
+
+def _texts(items: Iterable[Item]) -> Iterator[str]:
+    return (item for item in items if not isinstance(item, Order))
+
+
+def _runs(items: list[Item]) -> Iterator[Item]:
+    for is_order, run in groupby(items, lambda item: isinstance(item, Order)):
+        if is_order:
+            yield from run
+        else:
+            yield "".join(_texts(run))
