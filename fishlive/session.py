@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import weakref
@@ -16,9 +17,16 @@ from fishlive.flow.capacity import MAX_LIMIT
 from fishlive.flow.governor import Governor
 from fishlive.flow.retry import RetryPolicy, shared_bucket
 from fishlive.flow.watchdog import Deadlines
-from fishlive.limits import CONNECT_TIMEOUT_S, CREDIT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
+from fishlive.limits import (
+    CONNECT_TIMEOUT_S,
+    CREDIT_S,
+    DEFAULT_BASE_URL,
+    DEFAULT_MODEL,
+    STANDBY_SOCKETS,
+)
 from fishlive.live.channel import LiveTTS
 from fishlive.live.plan import OnRetry, Terms
+from fishlive.live.standby import Standby
 from fishlive.live.utterance import warn_abandoned
 from fishlive.models.trace import checked_traceparent
 from fishlive.models.tts import TTSRequest, check_model, speech_request
@@ -72,6 +80,9 @@ class Session:
             :class:`~fishlive.flow.retry.RetryPolicy`.
         deadlines: How long the service may owe audio, a place for text or a sign of life, over
             live channels; see :class:`~fishlive.flow.watchdog.Deadlines`.
+        standby: Warm live sockets kept in reserve for each model and endpoint, shared by the
+            channels that use it, from the first utterance on; 0 for none. With one, no turn waits
+            for a handshake, not even after an interruption.
         concurrency: Requests of this account that may run at once, live and not, shared by all
             sessions with this key in one event loop. None for no limit until the service names
             one.
@@ -97,6 +108,7 @@ class Session:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         deadlines: Deadlines | None = None,
+        standby: int = STANDBY_SOCKETS,
         concurrency: int | None = None,
         idle_sockets_count: bool = False,
         http_session: ClientSession | None = None,
@@ -121,6 +133,9 @@ class Session:
         self._retry = retry or RetryPolicy()
         _check_kind(deadlines, Deadlines, "deadlines")
         self._deadlines = deadlines or Deadlines()
+        _check_standby(standby)
+        self._standby_size = standby
+        self._standbys: dict[tuple[object, ...], Standby] = {}
         _check_concurrency(concurrency)
         self._concurrency = concurrency
         self._idle_sockets_count = idle_sockets_count
@@ -201,6 +216,7 @@ class Session:
         deadlines: Deadlines | None = None,
         retry: RetryPolicy | None = None,
         on_retry: OnRetry | None = None,
+        standby: int | None = None,
         extra: Mapping[str, object] | None = None,
         **options: object,
     ) -> LiveTTS:
@@ -217,6 +233,8 @@ class Session:
                 limit.
             deadlines: As the session's, for this channel.
             retry: As the session's, for this channel.
+            standby: As the session's, for this channel; of several that share a reserve, the
+                largest counts.
             on_retry: Called with a :class:`~fishlive.live.plan.Attempt` before an utterance is
                 tried again; returning False forbids it. Must not block.
             extra: Request fields this version does not know, merged last.
@@ -238,6 +256,8 @@ class Session:
         _check_kind(retry, RetryPolicy, "retry")
         if on_retry is not None and not callable(on_retry):
             raise ConfigError("on_retry is a function, or None", argument="on_retry")
+        if standby is not None:
+            _check_standby(standby)
         check_model(model)
         base: dict[str, Any] = {"voice": voice, "extra": extra, **_LIVE_DEFAULTS, **options}
 
@@ -247,9 +267,14 @@ class Session:
                 model=model, voice=fields.pop("voice"), extra=fields.pop("extra"), options=fields
             )
 
+        target = self._target(model, traceparent, timestamps=timestamps)
+
+        def reserve() -> Standby:
+            return self._reserve(target, (model, traceparent, timestamps))
+
         channel = LiveTTS(
             connect=self._connect,
-            target=self._target(model, traceparent, timestamps=timestamps),
+            target=target,
             request=request,
             terms=Terms(
                 credit_s=credit_s,
@@ -259,6 +284,8 @@ class Session:
                 on_retry=on_retry,
             ),
             governor=self.governor,
+            standby=reserve,
+            standby_size=self._standby_size if standby is None else standby,
         )
         self._channels.add(channel)
         return channel
@@ -292,6 +319,14 @@ class Session:
                 await self._http.aclose()
         return any(abandoned)
 
+    def _reserve(self, target: Target, kind: tuple[object, ...]) -> Standby:
+        """Return the warm sockets of a kind, for the running event loop."""
+        place = (asyncio.get_running_loop(), *kind)
+        reserve = self._standbys.get(place)
+        if reserve is None or not reserve.size:
+            reserve = self._standbys[place] = Standby(self._connect, target, self.governor)
+        return reserve
+
     def _noun(self, kind: type[_Noun]) -> _Noun:
         """Return the one object of a kind that this session has."""
         name = kind.__name__
@@ -322,7 +357,9 @@ class Session:
     def __repr__(self) -> str:
         # One that could not be made is printed too, in tracebacks with locals.
         base_url = getattr(self, "_base_url", "unmade")
-        return f"<fishlive.Session {base_url}{' closed' if getattr(self, '_closed', False) else ''}>"
+        return (
+            f"<fishlive.Session {base_url}{' closed' if getattr(self, '_closed', False) else ''}>"
+        )
 
     def _target(self, model: str, traceparent: str | None, *, timestamps: bool) -> Target:
         trace = checked_traceparent(traceparent)
@@ -394,6 +431,11 @@ def _checked_url(url: str, *, allow_insecure: bool) -> str:
 def _check_kind(value: object, kind: type, argument: str) -> None:
     if value is not None and not isinstance(value, kind):
         raise ConfigError(f"{argument} is a {kind.__name__}, or None", argument=argument)
+
+
+def _check_standby(standby: object) -> None:
+    if not (type(standby) is int and 0 <= standby <= MAX_LIMIT):
+        raise ConfigError(f"standby is a whole number from 0 to {MAX_LIMIT}", argument="standby")
 
 
 def _check_concurrency(concurrency: object) -> None:

@@ -24,6 +24,7 @@ from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.line import Line
 from fishlive.live.plan import Plan, Terms
 from fishlive.live.source import Feeder, TextSource, check_source
+from fishlive.live.standby import Standby
 from fishlive.live.stats import NOTHING_HEARD, Interruption, UtteranceStats
 from fishlive.live.turn import Turn
 from fishlive.live.utterance import Utterance, UtteranceIterator, leave, warn_abandoned
@@ -55,6 +56,8 @@ class LiveTTS:
         request: Callable[[Mapping[str, Any]], TTSRequest],
         terms: Terms,
         governor: Governor | None = None,
+        standby: Callable[[], Standby] | None = None,
+        standby_size: int = 0,
     ) -> None:
         self._connect = connect
         self._target = target
@@ -62,6 +65,9 @@ class LiveTTS:
         self._terms = terms
         # One of its own is learnt from all the same, and has next to nothing to govern.
         self._governor = Governor() if governor is None else governor
+        self._find_standby = standby
+        self._standby: Standby | None = None
+        self._standby_size = standby_size
         self._line: Line | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -204,7 +210,10 @@ class LiveTTS:
         if self._line is not None or self._closed:
             raise UsageError("a channel is entered once")
         self._loop = asyncio.get_running_loop()
-        self._line = Line(self._connect, self._target, self._governor)
+        if self._find_standby is not None and self._standby_size:
+            self._standby = self._find_standby()
+            self._standby.join(self._standby_size)
+        self._line = Line(self._connect, self._target, self._governor, self._standby)
         self._line.warm(keep_error=True)
         return self
 
@@ -237,8 +246,22 @@ class LiveTTS:
                 # Twice their own bound: a source that will not close is left behind.
                 await asyncio.wait(set(self._feeders), timeout=2 * CLOSE_TIMEOUT_S)
         finally:
-            await self._line.aclose()
+            await self._hang_up(self._line)
         return abandoned
+
+    async def _hang_up(self, line: Line) -> None:
+        """Close the line, and meanwhile the reserve if nobody else needs it."""
+        standby, self._standby = self._standby, None
+        leaving = None
+        if standby is not None:
+            leaving = asyncio.get_running_loop().create_task(standby.leave(self._standby_size))
+        try:
+            await line.aclose()
+            if leaving is not None:
+                await asyncio.wait([leaving])
+        finally:
+            if leaving is not None:
+                leaving.cancel()
 
     def __del__(self) -> None:
         if getattr(self, "_line", None) is not None and not self._closed:

@@ -101,6 +101,14 @@ class Gate:
 
     # Holding
 
+    def adopt(self, slot: Slot | None) -> None:
+        """Hold the slot that a socket from the reserve brings, instead of what is held."""
+        if slot is None:
+            return
+        old, self._slot = self._slot, slot
+        if old is not None:
+            self._loop.call_soon(self._after_cut, old, False)  # noqa: FBT003 - call_soon's own way
+
     def opened(self, socket: Socket) -> None:
         """Learn what the upgrade says about the account."""
         self._governor.learn_headers(socket.handshake.headers)

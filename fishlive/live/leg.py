@@ -76,8 +76,8 @@ class Leg:
 
     __slots__ = (
         "_answered", "_attached_s", "_buffer", "_deadlines", "_doubtful", "_fed_bytes",
-        "_heard_before", "_line", "_loop", "_owner", "_protocol", "_put", "_request", "_sender", "_socket",
-        "_watchdog", "asked", "handshake", "intake", "reused", "slot_wait_s",
+        "_heard_before", "_line", "_loop", "_owner", "_protocol", "_put", "_request",
+        "_sender", "_socket", "_watchdog", "asked", "handshake", "intake", "reused", "slot_wait_s",
     )  # fmt: skip
 
     def __init__(
@@ -152,13 +152,13 @@ class Leg:
         else:
             socket.resume_reading()
 
-    def cut(self, error: BaseException | None = None) -> None:
-        """End it now. Idempotent; the owner is told nothing."""
+    def cut(self, error: BaseException | None = None, *, stale: bool = False) -> None:
+        """End it now. Idempotent; the owner is told nothing. Arguments as Line.discard."""
         self._rest()
         self._line.cancel(self)
         socket, self._socket = self._socket, None
         if socket is not None:
-            self._line.discard(socket, error)
+            self._line.discard(socket, error, stale=stale)
 
     def leave(self) -> None:
         """End it well: the socket may serve the next utterance."""
@@ -323,7 +323,7 @@ class Leg:
 
     def _end(self, error: FishLiveError, *, stale: bool) -> None:
         error.trace_id = error.trace_id or self.trace_id
-        self.cut(error)
+        self.cut(error, stale=stale)
         self._owner.stumbled(error, stale=stale)
 
     def _rest(self) -> None:

@@ -1,9 +1,8 @@
 """The channel's connection: one socket at a time, and its replacement.
 
-Everything that decides *which* socket an utterance gets, and when, belongs here. Today that is one
-idle socket and one that is being opened, and a slot of the account for whoever speaks. Standby
-sockets and retry of a refused connection will be further answers to the same two questions,
-``request`` and ``release``; utterances will not notice.
+Everything that decides *which* socket an utterance gets, and when, belongs here: one idle socket,
+one that is being opened, a reserve of warm ones behind both, and a slot of the account for whoever
+speaks. Utterances only ask (``request``) and give back (``release``, ``discard``).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from fishlive.flow.governor import Governor
 from fishlive.live.caller import Caller
 from fishlive.live.gate import Gate
 from fishlive.live.refusals import refusal
+from fishlive.live.standby import Standby
 from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
 
@@ -25,6 +25,10 @@ READY_TRIES: Final = 3
 IDLE_DOUBT_S: Final = 1.0
 """After so many idle seconds a socket may be closing at the service: several round trips."""
 
+MAX_SOCKET_AGE_S: Final = 3000.0
+"""No utterance begins on a connection older than this, in seconds: services end them after 3,600
+(compatible endpoints, 2026-08), and an utterance may take minutes."""
+
 
 class Line:
     """Keeps a socket ready. Owns the task that opens the next one.
@@ -33,15 +37,26 @@ class Line:
         connect: The transport's way in.
         target: Where to connect.
         governor: Whom to ask before an utterance may speak.
+        standby: Warm sockets to take instead of opening one.
     """
 
-    def __init__(self, connect: Connect, target: Target, governor: Governor) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        target: Target,
+        governor: Governor,
+        standby: Standby | None = None,
+    ) -> None:
         self._connect = connect
         self._target = target
         self._gate = Gate(governor, self.warm)
         self._idle: Socket | None = None
         self._idle_was_used = False
-        self._idle_since_s = 0.0
+        self._idle_since_s = self._opened_s = 0.0
+        self._standby = standby
+        # Whether the service takes a second utterance on one socket; None until it was seen to.
+        self._keeps: bool | None = None
+        self._lent_used = False
         self._keep_error = False
         self._lent: Socket | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -65,7 +80,7 @@ class Line:
         self._keep_error = keep_error or (self._keep_error and self._opening is not None)
         if self._closed or self._starting or self._opening or self._idle or self._lent:
             return
-        if not self._gate.may_open():
+        if self._adopt() or not self._gate.may_open():
             return
         # Allocating may run a finaliser, and that may come back here.
         self._starting = True
@@ -123,12 +138,42 @@ class Line:
             return
         socket, reused = self._idle, self._idle_was_used
         self._idle = None
-        if socket is not None and not socket.closed:
+        if socket is not None and not socket.closed and not (reused and self._swaps(socket)):
             doubtful = reused or self._loop.time() - self._idle_since_s > IDLE_DOUBT_S
             self._lend(socket, caller, reused=reused, doubtful=doubtful)
             return
         self._caller = caller
-        self.warm()
+        if not self._adopt():
+            self.warm()
+
+    def _swaps(self, socket: Socket) -> bool:
+        """Cut a used socket if a warm one can take its place and it may be about to close.
+
+        Services were seen to close after ``finish`` (asyncapi.yml) and to stay (live with
+        timestamps, 2026-09). One that stays for IDLE_DOUBT_S is given a second utterance, and
+        what comes of that is remembered.
+        """
+        if self._standby is None or not self._standby.ready or self._keeps:
+            return False
+        if self._keeps is None and self._loop.time() - self._idle_since_s > IDLE_DOUBT_S:
+            return False
+        socket.abort()
+        return True
+
+    def _adopt(self) -> bool:
+        """Take a warm socket from the reserve; return whether there was one."""
+        warm = None if self._standby is None else self._standby.take()
+        if warm is None or warm.socket is None:
+            return False
+        self._gate.adopt(warm.slot)
+        self._opened_s = warm.since_s
+        caller, self._caller = self._caller, None
+        if caller is None:
+            self._hold(warm.socket, used=False, since_s=warm.since_s)
+        else:
+            doubtful = self._loop.time() - warm.since_s > IDLE_DOUBT_S
+            self._lend(warm.socket, caller, reused=False, doubtful=doubtful)
+        return True
 
     def cancel(self, caller: Caller) -> None:
         """Forget a request that was not answered yet. The opening goes on, for the next one."""
@@ -144,21 +189,37 @@ class Line:
         timestamps, 2026-09): it is kept while it lives, and replaced when it does not.
         """
         self._lent = None
+        if self._lent_used:
+            self._keeps = True
+        closes = self._keeps is not None and not self._keeps
+        spent = closes or self._loop.time() - self._opened_s > MAX_SOCKET_AGE_S
         if self._closed:
             socket.abort()
             self._gate.cut()
+        elif spent and not socket.closed:
+            socket.abort()
+            self._gate.cut(reopen=True)
+            self.warm()
         elif socket.closed:
             self._gate.hung_up(socket, reopen=True)
             self.warm()
         else:
             self._hold(socket, used=True)
 
-    def discard(self, socket: Socket, error: BaseException | None = None) -> None:
+    def discard(
+        self, socket: Socket, error: BaseException | None = None, *, stale: bool = False
+    ) -> None:
         """Cut a socket whose utterance ended in any other way, and open the next.
 
         Args:
             error: Why, if the utterance failed: a refusal teaches the governor.
+            stale: Whether the socket was no good when the utterance got it.
         """
+        if stale and self._lent is socket:
+            if self._lent_used:
+                self._keeps = False
+            elif self._standby is not None:
+                self._standby.suspect()
         socket.abort()
         if self._lent is socket:
             self._lent = None
@@ -243,6 +304,7 @@ class Line:
 
     def _opened(self, socket: Socket) -> None:
         self._opening = None
+        self._opened_s = self._loop.time()
         self._gate.opened(socket)
         if self._closed:
             socket.abort()
@@ -268,16 +330,18 @@ class Line:
         self._ready.set()
 
     def _lend(self, socket: Socket, caller: Caller, *, reused: bool, doubtful: bool) -> None:
-        self._lent = socket
+        self._lent, self._lent_used = socket, reused
         self._ready.set()
         self._gate.lent()
+        if self._standby is not None:
+            self._standby.start()
         socket.receiver = caller
         caller.attach(socket, reused=reused, doubtful=doubtful)
 
-    def _hold(self, socket: Socket, *, used: bool) -> None:
+    def _hold(self, socket: Socket, *, used: bool, since_s: float | None = None) -> None:
         socket.receiver = self
         self._idle, self._idle_was_used = socket, used
-        self._idle_since_s = self._loop.time()
+        self._idle_since_s = self._loop.time() if since_s is None else since_s
         self._ready.set()
         self._gate.rests(self._give_up)
 

@@ -66,6 +66,7 @@ class Service:
 async def open_channel(service: Service, **options: Any) -> AsyncIterator[LiveTTS]:
     """Open a channel to a service; failures are final unless ``retry`` says otherwise."""
     options.setdefault("retry", ONCE)
+    options.setdefault("standby", 0)
     async with (
         Session("test-key", base_url="http://127.0.0.1:9", transport=service.connect) as fish,
         fish.live(**options) as live,
