@@ -8,7 +8,10 @@ FishLiveError
 │   ├── ConcurrentIterationError    two tasks read one utterance; this is the second
 │   ├── WrongLoopError              it belongs to another event loop
 │   └── ForkedProcessError          it belongs to the parent process
+├── BudgetExceeded              your own budget: raise it, or say less; nothing more was sent
 ├── TaskTimeout                 a gateway's task goes on: wait again, by its id
+├── StoreError                  the state of tasks could not be read or written: try again
+├── SignatureError              a webhook is not what its signature says: refuse it
 ├── SlotTimeout                 our own queue was too long: send less at once, or wait longer
 ├── UtteranceInterrupted        stop producing: this utterance was interrupted
 ├── TextSourceError             ask your LLM: its stream reported a failure
@@ -40,11 +43,13 @@ FishLiveError
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
 __all__ = [
     "APIStatusError",
     "AuthenticationError",
+    "BudgetExceeded",
     "ConcurrencyLimitError",
     "ConcurrentIterationError",
     "ConfigError",
@@ -67,8 +72,10 @@ __all__ = [
     "ServerClosed",
     "ServerError",
     "ServerRejected",
+    "SignatureError",
     "SlotTimeout",
     "StallTimeout",
+    "StoreError",
     "StreamClosedError",
     "StreamInterrupted",
     "SynthesisError",
@@ -80,6 +87,42 @@ __all__ = [
     "UtteranceInterrupted",
     "WrongLoopError",
 ]
+
+
+class Account(Protocol):
+    """What became of every character of an utterance; see :class:`fishlive.text.ledger.Ledger`."""
+
+    @property
+    def heard_text(self) -> str:
+        """What was heard, up to a word border."""
+
+    @property
+    def unheard_text(self) -> str:
+        """What was not. Behind ``heard_text`` it makes the whole text."""
+
+    @property
+    def spoken(self) -> str:
+        """Text whose audio is known to have arrived."""
+
+    @property
+    def maybe_spoken(self) -> str:
+        """Text that was sent, and may or may not have been spoken."""
+
+    @property
+    def unsent(self) -> str:
+        """Text that never left."""
+
+    @property
+    def confidence(self) -> float:
+        """How far ``heard_text`` can be trusted, 0 to 1."""
+
+    @property
+    def billed_utf8_bytes(self) -> int:
+        """Text sent, as the service bills it, replays included."""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """An estimate of its price in US dollars; None if that is not known."""
 
 
 class FishLiveError(Exception):
@@ -96,6 +139,31 @@ class FishLiveError(Exception):
     audio_bytes: int = 0
     attempts: int = 0
     trace_id: str | None = None
+    _account: Callable[[], Account] | None = None
+
+    @property
+    def ledger(self) -> Account | None:
+        """What became of every character of the utterance that failed; None if none did.
+
+        Made at the first look, from facts noted when it failed.
+        """
+        if self._account is None:
+            return None
+        made = self.__dict__.get("_ledger")
+        if made is None:
+            made = self.__dict__["_ledger"] = self._account()
+        account: Account = made
+        return account
+
+    @property
+    def heard_text(self) -> str | None:
+        """Text that was heard, up to a word border; None if no utterance failed."""
+        return None if self.ledger is None else self.ledger.heard_text
+
+    @property
+    def unheard_text(self) -> str | None:
+        """Text that was not. Behind ``heard_text`` it makes the whole text."""
+        return None if self.ledger is None else self.ledger.unheard_text
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts are keyword arguments, which Exception's own pickling would drop.
@@ -156,6 +224,30 @@ class ForkedProcessError(UsageError):
     """The object was made before a fork, in the parent process."""
 
 
+class BudgetExceeded(FishLiveError):
+    """Text would have cost more than the caller's own budget allows. That text was not sent.
+
+    Attributes:
+        spent: What was spent before, in ``unit``.
+        limit: The budget, in ``unit``.
+        asked: What this text would have cost, in ``unit``.
+        unit: ``usd`` (US dollars, an estimate) or ``bytes`` (UTF-8, as billed).
+    """
+
+    def __init__(
+        self, message: str, *, spent: float, limit: float, asked: float, unit: str
+    ) -> None:
+        super().__init__(message)
+        self.spent = spent
+        self.limit = limit
+        self.asked = asked
+        self.unit = unit
+
+    def __str__(self) -> str:
+        facts = f"{self.spent:g} spent, {self.asked:g} asked, {self.limit:g} allowed"
+        return f"{super().__str__()} ({facts}, in {self.unit})"
+
+
 class SlotTimeout(FishLiveError, TimeoutError):
     """The account's slots stayed taken for longer than the caller would wait. Nothing was sent.
 
@@ -182,6 +274,27 @@ class TaskTimeout(FishLiveError, TimeoutError):
     def __init__(self, message: str, *, task_id: str) -> None:
         super().__init__(message)
         self.task_id = task_id
+
+
+class StoreError(FishLiveError):
+    """The store of tasks could not be read or written. Nothing was changed, or it is not known."""
+
+    retryable = True
+
+
+class SignatureError(FishLiveError):
+    """A webhook is not what its signature says, or has none. The sender learns no more than that.
+
+    Attributes:
+        reason: For the log: which step failed. It holds nothing of the body, nor of a secret.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the webhook's signature is not valid ({self.reason})"
 
 
 class UtteranceInterrupted(FishLiveError):

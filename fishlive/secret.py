@@ -1,36 +1,48 @@
-"""A key that does not show."""
+"""A key that does not show, and the headers that carry it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 
 from fishlive.errors import ConfigError
 
 _SHOWN: Final = "Secret(•••)"
+_AUTHORIZATION: Final = "Authorization"
 
 
 class Secret:
     """Holds a key so that it appears only where :meth:`reveal` is called.
 
-    ``repr``, ``str`` and formatting show dots; pickling and ``vars`` fail. Raises ConfigError
-    for a key that no header can carry (control characters, or outside Latin-1), without
-    repeating it.
+    ``repr``, ``str`` and formatting show dots; pickling, copying and ``vars`` fail. Raises
+    ConfigError for a key that no header can carry (control characters, white space around it, or
+    not ASCII), without repeating it: not even the traceback's local variables have it.
+
+    Args:
+        value: The key.
+        argument: What the caller calls it, for the error.
     """
 
     __slots__ = ("__value",)
 
-    def __init__(self, value: str) -> None:
-        if not value or not value.isprintable() or value != value.strip() or not value.isascii():
+    def __init__(self, value: str, *, argument: str = "api_key") -> None:
+        usable = _is_usable(value)
+        self.__value = value if usable else ""
+        del value  # tracebacks are printed with their locals
+        if not usable:
             raise ConfigError(
                 "the API key is empty, or has characters that no key has (white space around "
                 "it, line breaks, or not ASCII)",
-                argument="api_key",
+                argument=argument,
             )
-        self.__value = value
 
     def reveal(self) -> str:
-        """Return the key."""
+        """Return the key. Never give it a name: use it where it is needed."""
         return self.__value
+
+    def scrub(self, text: bytes) -> bytes:
+        """Return what somebody else wrote, with dots where it repeats the key."""
+        return text.replace(self.__value.encode(), "•••".encode())
 
     def __repr__(self) -> str:
         return _SHOWN
@@ -42,3 +54,46 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled")
+
+
+class KeyedHeaders(Mapping[str, str]):
+    """Headers of a request, its key among them: the names show, and no value does.
+
+    A dict would be printed with everything in it, wherever it is a local variable.
+
+    Args:
+        key: Sent as ``Authorization: Bearer …``.
+        others: What is sent beside it.
+    """
+
+    __slots__ = ("_key", "_others")
+
+    def __init__(self, key: Secret, others: Mapping[str, str]) -> None:
+        self._key = key
+        self._others = dict(others)
+
+    def __getitem__(self, name: str) -> str:
+        if name == _AUTHORIZATION:
+            return f"Bearer {self._key.reveal()}"
+        return self._others[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield _AUTHORIZATION
+        yield from self._others
+
+    def __len__(self) -> int:
+        return 1 + len(self._others)
+
+    def __repr__(self) -> str:
+        return f"<headers {', '.join(self)}>"
+
+
+def _is_usable(value: object) -> bool:
+    """Return whether a header can carry it; says nothing of what it is."""
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and value.isascii()
+        and value.isprintable()
+        and value == value.strip()
+    )

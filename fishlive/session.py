@@ -9,11 +9,19 @@ import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit
 
+from fishlive.checks import (
+    check_concurrency,
+    check_function,
+    check_kind,
+    check_resume,
+    check_standby,
+    checked_url,
+    connector,
+    warn_of_stranger,
+)
 from fishlive.errors import ConfigError, StreamClosedError
 from fishlive.flow.accounts import shared_governor
-from fishlive.flow.capacity import MAX_LIMIT
 from fishlive.flow.governor import Governor
 from fishlive.flow.retry import RetryPolicy, shared_bucket
 from fishlive.flow.watchdog import Deadlines
@@ -25,13 +33,13 @@ from fishlive.limits import (
     STANDBY_SOCKETS,
 )
 from fishlive.live.channel import LiveTTS
-from fishlive.live.plan import OnRetry, Terms
+from fishlive.live.plan import Fallback, OnResume, OnRetry, Resume, Terms
 from fishlive.live.standby import Standby
 from fishlive.live.utterance import warn_abandoned
 from fishlive.models.trace import checked_traceparent
 from fishlive.models.tts import TTSRequest, check_model, speech_request
-from fishlive.models.warning import warn
 from fishlive.secret import KeyedHeaders, Secret
+from fishlive.text.budget import Budget
 from fishlive.transport.socket import Connect, Target
 
 if TYPE_CHECKING:
@@ -59,8 +67,6 @@ _LIVE_DEFAULTS: Final[Mapping[str, object]] = {
 }
 _PCM_RATE_HZ: Final = 24_000
 """Sample rate of live PCM and WAV unless told: what speech needs, half the bytes of 44.1 kHz."""
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Session:
@@ -120,23 +126,23 @@ class Session:
         finally:
             del api_key  # tracebacks are printed with their locals
         url = base_url or os.environ.get("FISH_BASE_URL") or DEFAULT_BASE_URL
-        self._base_url = _checked_url(url, allow_insecure=allow_insecure)
+        self._base_url = checked_url(url, allow_insecure=allow_insecure)
         if found:
-            _warn_of_stranger(self._base_url)
-        self._connect = _connector(transport)
+            warn_of_stranger(self._base_url)
+        self._connect = connector(transport)
         self._tls = tls
         if not connect_timeout_s > 0:
             raise ConfigError("a time over 0 seconds", argument="connect_timeout_s")
         self._connect_timeout_s = connect_timeout_s
         self._timeouts = timeouts
-        _check_kind(retry, RetryPolicy, "retry")
+        check_kind(retry, RetryPolicy, "retry")
         self._retry = retry or RetryPolicy()
-        _check_kind(deadlines, Deadlines, "deadlines")
+        check_kind(deadlines, Deadlines, "deadlines")
         self._deadlines = deadlines or Deadlines()
-        _check_standby(standby)
+        check_standby(standby)
         self._standby_size = standby
         self._standbys: dict[tuple[object, ...], Standby] = {}
-        _check_concurrency(concurrency)
+        check_concurrency(concurrency)
         self._concurrency = concurrency
         self._idle_sockets_count = idle_sockets_count
         self._http_session = http_session
@@ -217,6 +223,10 @@ class Session:
         retry: RetryPolicy | None = None,
         on_retry: OnRetry | None = None,
         standby: int | None = None,
+        resume: Resume | None = None,
+        resume_fallback: Fallback = "raise",
+        on_resume: OnResume | None = None,
+        budget: Budget | None = None,
         extra: Mapping[str, object] | None = None,
         **options: object,
     ) -> LiveTTS:
@@ -237,6 +247,16 @@ class Session:
                 largest counts.
             on_retry: Called with a :class:`~fishlive.live.plan.Attempt` before an utterance is
                 tried again; returning False forbids it. Must not block.
+            resume: How to go on when the connection is lost after the first audio was read; PCM
+                only. ``aligned`` (needs ``timestamps=True``): unread audio is cut back to where
+                text and audio are known to meet, and the text behind that is spoken anew, so that
+                the listener hears every word once. ``segment``: each sentence is spoken over a
+                socket of its own, and only the one that was lost is said again. None to fail.
+            resume_fallback: What to do where that cannot be exact: ``raise`` the error, ``repeat``
+                the sentence (the segment), or ``skip`` the rest of it.
+            on_resume: Called with a :class:`~fishlive.live.plan.Resumed`. Must not block.
+            budget: What may be spent on text over this channel; text beyond it is refused before
+                it is sent, with BudgetExceeded. May be shared by channels.
             extra: Request fields this version does not know, merged last.
             **options: Request fields by the API's names. Sent unless told otherwise:
                 ``format="pcm"``, ``sample_rate=24000`` (for pcm and wav), ``latency="balanced"``,
@@ -252,13 +272,17 @@ class Session:
             raise ConfigError(
                 "credit_s is a number of seconds over 0, or None", argument="credit_s"
             )
-        _check_kind(deadlines, Deadlines, "deadlines")
-        _check_kind(retry, RetryPolicy, "retry")
-        if on_retry is not None and not callable(on_retry):
-            raise ConfigError("on_retry is a function, or None", argument="on_retry")
+        check_kind(deadlines, Deadlines, "deadlines")
+        check_kind(retry, RetryPolicy, "retry")
+        check_function(on_retry, "on_retry")
         if standby is not None:
-            _check_standby(standby)
+            check_standby(standby)
+        check_resume(resume, resume_fallback, timestamps=timestamps, form=options.get("format"))
+        check_kind(budget, Budget, "budget")
+        check_function(on_resume, "on_resume")
         check_model(model)
+        if budget is not None:
+            budget.check(0, model)  # a price of the model has to be known
         base: dict[str, Any] = {"voice": voice, "extra": extra, **_LIVE_DEFAULTS, **options}
 
         def request(changes: Mapping[str, Any]) -> TTSRequest:
@@ -282,6 +306,11 @@ class Session:
                 retry=retry or self._retry,
                 bucket=shared_bucket(self._base_url, self._key.reveal()),
                 on_retry=on_retry,
+                resume=resume,
+                fallback=resume_fallback,
+                on_resume=on_resume,
+                budget=budget,
+                model=model,
             ),
             governor=self.governor,
             standby=reserve,
@@ -341,7 +370,7 @@ class Session:
         if self._http is None:
             from fishlive.transport.http import Http, Timeouts
 
-            _check_kind(self._timeouts, Timeouts, "timeouts")
+            check_kind(self._timeouts, Timeouts, "timeouts")
             self._http = Http(
                 base_url=self._base_url,
                 key=self._key,
@@ -389,72 +418,8 @@ def _key(given: str | Secret | None) -> Secret:
         del given
 
 
-def _warn_of_stranger(base_url: str) -> None:
-    """Warn that a key nobody passed for this address goes there."""
-    host = urlsplit(base_url).hostname
-    if host not in _LOOPBACK and host != urlsplit(DEFAULT_BASE_URL).hostname:
-        warn(
-            f"the key of FISH_API_KEY goes to {host}: if that is meant, name the key itself "
-            "(api_key, or --key-file)"
-        )
-
-
 def _with_rate(fields: dict[str, Any]) -> dict[str, Any]:
     """Add the live sample rate where the format lets us choose and the caller did not."""
     if "sample_rate" not in fields and fields.get("format") in {"pcm", "wav"}:
         fields["sample_rate"] = _PCM_RATE_HZ
     return fields
-
-
-def _checked_url(url: str, *, allow_insecure: bool) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"base_url is no URL: {error}", argument="base_url") from error
-    if parts.scheme not in {"http", "https"} or not host or not url.isprintable():
-        raise ConfigError("base_url starts with https:// and names a host", argument="base_url")
-    if parts.username or parts.query or parts.fragment:
-        raise ConfigError(
-            "base_url has no user, query or fragment; the key goes into api_key",
-            argument="base_url",
-        )
-    if parts.scheme == "http" and host not in _LOOPBACK and not allow_insecure:
-        raise ConfigError(
-            "base_url is http:// to another machine, which would show the key to the network; "
-            "use https://, or allow_insecure=True",
-            argument="base_url",
-        )
-    return url.rstrip("/")
-
-
-def _check_kind(value: object, kind: type, argument: str) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise ConfigError(f"{argument} is a {kind.__name__}, or None", argument=argument)
-
-
-def _check_standby(standby: object) -> None:
-    if not (type(standby) is int and 0 <= standby <= MAX_LIMIT):
-        raise ConfigError(f"standby is a whole number from 0 to {MAX_LIMIT}", argument="standby")
-
-
-def _check_concurrency(concurrency: object) -> None:
-    # Here, and not where it is used first: the key is a local variable there.
-    if concurrency is not None and not (type(concurrency) is int and 1 <= concurrency <= MAX_LIMIT):
-        raise ConfigError(
-            f"concurrency is a whole number from 1 to {MAX_LIMIT}, or None", argument="concurrency"
-        )
-
-
-def _connector(transport: object) -> Connect:
-    if transport == "picows":
-        from fishlive.transport.picows import connect_picows
-
-        return connect_picows
-    if transport == "aiohttp":
-        from fishlive.transport.aiohttp import connect_aiohttp
-
-        return connect_aiohttp
-    if callable(transport):
-        return transport
-    raise ConfigError("transport is picows, aiohttp or a function", argument="transport")

@@ -11,6 +11,7 @@ import pytest
 from fishlive import errors
 from fishlive.errors import (
     APIStatusError,
+    BudgetExceeded,
     ConcurrencyLimitError,
     ConfigError,
     ConnectTimeout,
@@ -19,6 +20,7 @@ from fishlive.errors import (
     InvalidTextError,
     RateLimitError,
     ServerClosed,
+    SignatureError,
     StallTimeout,
     SynthesisError,
     UpgradeError,
@@ -37,7 +39,9 @@ EXAMPLES = [
     APIStatusError("no", status=418, reason="teapot", retry_after_s=2.0, trace_id="t"),
     ConcurrencyLimitError("busy", max_concurrency=5, status=429),
     StallTimeout("silent", phase="audio"),
+    BudgetExceeded("too dear", spent=1.5, limit=2.0, asked=0.75, unit="usd"),
     ServerClosed(1011, "restart"),
+    SignatureError("no match"),
     SynthesisError("error", "oom"),
 ]
 

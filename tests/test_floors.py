@@ -15,7 +15,7 @@ FLOORS = {
     "secret": 1, "models": 1, "faults": 1,
     "wire": 2, "text": 2, "flow": 2, "audio": 2,
     "transport": 3,
-    "live": 4, "rest": 4, "gateways": 4, "stores": 4,
+    "checks": 4, "live": 4, "rest": 4, "gateways": 4, "stores": 4,
     "webhooks": 5, "session": 5,
     "server": 6,
     "testing": 7, "bench": 7, "integrations": 7,

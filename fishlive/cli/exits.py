@@ -9,6 +9,7 @@ from typing import Final
 from fishlive.errors import (
     APIStatusError,
     AuthenticationError,
+    BudgetExceeded,
     ConfigError,
     ConnectError,
     ConnectionLost,
@@ -86,6 +87,7 @@ _ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
     (InsufficientCreditsError, ExitCode.DENIED, ""),
     (PermissionDeniedError, ExitCode.DENIED, "ask the owner of the voice or of the key"),
     (RateLimitError, ExitCode.BUSY, "wait, then try again"),
+    (BudgetExceeded, ExitCode.DENIED, "raise the budget, or say less"),
     (SlotTimeout, ExitCode.BUSY, "wait, then try again"),
     (TaskTimeout, ExitCode.FAILED, "it goes on: wait for it again, by its id"),
     (NotFoundError, ExitCode.USAGE, "check --voice"),

@@ -14,6 +14,7 @@ from fishlive.limits import (
     BUFFER_LOW_BYTES,
     BUFFER_PAUSE_BYTES,
     CHUNK_OVERHEAD_BYTES,
+    KIB,
 )
 
 
@@ -39,6 +40,9 @@ class BufferStats(NamedTuple):
     reader_waits: int
     dropped_bytes: int
 
+
+REQUEUED_BYTES: Final = 16 * KIB
+"""Size of the chunks that replace others: a third of a second of 24 kHz PCM; whole samples."""
 
 _NEVER: Final = 1 << 62
 """A mark that no charge reaches, in bytes."""
@@ -237,14 +241,20 @@ class AudioBuffer:
         self._wake()
         return forgotten
 
-    def restart(self) -> list[bytes]:
-        """Forget what is queued, and that it ever came: it will come again. Return it."""
+    def queued(self) -> bytes:
+        """Return a copy of what is not read yet."""
+        return b"".join(self._chunks)
+
+    def requeue(self, audio: bytes) -> None:
+        """Replace what is not read yet, as if the rest had never come: it will come again."""
         self._peak = max(self._peak, self._charged)
-        chunks = list(self._chunks)
         self._chunks.clear()
         self._charged = 0
+        for start in range(0, len(audio), REQUEUED_BYTES):
+            chunk = audio[start : start + REQUEUED_BYTES]
+            self._chunks.append(chunk)
+            self._charged += len(chunk) + CHUNK_OVERHEAD_BYTES
         self._settle()
-        return chunks
 
     async def _arrival(self) -> None:
         """Wait for a chunk or the end. Cancelling leaves the place to the next reader."""

@@ -135,8 +135,8 @@ class Watchdog:
 
     __slots__ = (
         "_choked_at", "_deadlines", "_due", "_first", "_heard", "_loop", "_owed_at",
-        "_patience_s", "_pinged_at", "_pongs", "_quiet_at", "_slept_s", "_stopped", "_suspended",
-        "_tick_s", "_timer", "_ward",
+        "_patience_s", "_pinged_at", "_pongs", "_quiet_at", "_slept_s", "_spared", "_stopped",
+        "_suspended", "_tick_s", "_timer", "_ward",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, ward: Ward) -> None:
@@ -149,6 +149,7 @@ class Watchdog:
         self._first = True
         self._stopped = False
         self._suspended = False
+        self._spared = False  # whether the last look came too late to judge
         self._owed_at: float | None = None
         self._choked_at: float | None = None
         self._pinged_at: float | None = None
@@ -194,6 +195,7 @@ class Watchdog:
 
     def _owe(self) -> None:
         if self._owed_at is None:
+            self._first = self._first and self._ward.heard == self._heard
             self._heard = self._ward.heard
             self._owed_at = self._loop.time()
             self._look_by(self._owed_at + self._limit_s())
@@ -215,9 +217,10 @@ class Watchdog:
         self._timer = None
         self._note(now)
         error = None if self._suspended else self._verdict(now)
-        if error is not None and not late:
+        if error is not None and (self._spared or not late):
             self._ward.expire(error)
             return
+        self._spared = error is not None  # once: a loop that is always late has deadlines too
         due = now + self._tick_s
         if error is None and self._owed_at is not None and not self._suspended:
             due = max(now, min(due, self._owed_at + self._limit_s()))
@@ -250,6 +253,7 @@ class Watchdog:
     def _keep_in_touch(self, now: float) -> None:
         slept_s = asleep_s()
         if slept_s - self._slept_s > SLEPT_S:
+            self._pinged_at = None  # a ping from before may be lost
             self._ask(WAKE_PONG_S)
         self._slept_s = slept_s
         every_s = self._deadlines.ping_every_s
@@ -267,7 +271,8 @@ class Watchdog:
         deadlines = self._deadlines
         if self._pinged_at is not None and now - self._pinged_at >= self._patience_s:
             return ConnectionLost(f"the connection is dead: no pong within {self._patience_s:g} s")
-        if self._owed_at is not None and now - self._owed_at >= (limit_s := self._limit_s()):
+        # Added as `_look_by` adds it: a difference may be rounded to less, at that very time.
+        if self._owed_at is not None and now >= self._owed_at + (limit_s := self._limit_s()):
             phase = "first_audio" if self._first else "audio"
             return StallTimeout(f"the service owed audio for {limit_s:g} s", phase=phase)
         send_s = deadlines.send_s

@@ -5,7 +5,15 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from fishlive.errors import FishLiveError, MessageTooLarge, ProtocolError, ServerClosed, SlotTimeout
+from fishlive.errors import (
+    BudgetExceeded,
+    FishLiveError,
+    MessageTooLarge,
+    ProtocolError,
+    ServerClosed,
+    SlotTimeout,
+)
+from fishlive.live.outbox import utf8_bytes
 from fishlive.live.plan import Attempt, Terms
 from fishlive.transport.endings import complain
 
@@ -88,6 +96,16 @@ class Attempts:
             if elapsed_s + wait_s > retry.total_s:
                 return None
         return wait_s if self._allowed(Attempt(self.made, error, wait_s)) else None
+
+    def afford(self, text: str) -> bool:
+        """Take the price of saying ``text`` again from the budget; return whether it had room."""
+        terms = self._terms
+        try:
+            if terms.budget is not None:
+                terms.budget.spend(utf8_bytes(text), terms.model)
+        except BudgetExceeded:
+            return False
+        return True
 
     def _allowed(self, attempt: Attempt) -> bool:
         """Ask the hook. One that raises forbids, and the event loop hears of it."""

@@ -297,6 +297,8 @@ class LiveTTS:
         if extra is not None:
             changes["extra"] = extra
         request = self._make_request(changes) if changes else self._request
+        if self._terms.resume is not None and not request.is_pcm:
+            raise ConfigError("only PCM can be joined: resume needs format=pcm", argument="format")
         return Plan(request, flush == "sentence", self._terms)
 
     def _begin(self, plan: Plan, on_stop: Callable[[], None]) -> Turn:

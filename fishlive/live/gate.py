@@ -101,13 +101,23 @@ class Gate:
 
     # Holding
 
-    def adopt(self, slot: Slot | None) -> None:
-        """Hold the slot that a socket from the reserve brings, instead of what is held."""
+    def adopt(self, slot: Slot | None, opening: asyncio.Task[None] | None) -> None:
+        """Hold the slot that a socket from the reserve brings, instead of what is held.
+
+        Args:
+            slot: None where idle sockets do not count.
+            opening: What was begun under the old slot and is being cancelled; that is held until
+                it is over.
+        """
         if slot is None:
             return
         old, self._slot = self._slot, slot
-        if old is not None:
+        if old is None:
+            return
+        if opening is None:
             self._loop.call_soon(self._after_cut, old, False)  # noqa: FBT003 - call_soon's own way
+        else:
+            opening.add_done_callback(lambda _: old.release(well=False))
 
     def opened(self, socket: Socket) -> None:
         """Learn what the upgrade says about the account."""

@@ -72,12 +72,21 @@ class Leg:
         buffer: Where audio goes.
         sender: Who writes the text.
         deadlines: How patient it is.
+
+    Attributes:
+        intake: What makes chunks of its messages.
+        origin_bytes: Audio of the utterance that came before it.
+        handshake: What its connection cost; None before there is one.
+        reused: Whether its socket had served another utterance.
+        asked: Whether it asked for a socket.
+        slot_wait_s: See Caller.
     """
 
     __slots__ = (
         "_answered", "_attached_s", "_buffer", "_deadlines", "_doubtful", "_fed_bytes",
         "_heard_before", "_line", "_loop", "_owner", "_protocol", "_put", "_request",
-        "_sender", "_socket", "_watchdog", "asked", "handshake", "intake", "reused", "slot_wait_s",
+        "_sender", "_socket", "_watchdog", "asked", "handshake", "intake", "origin_bytes",
+        "reused", "slot_wait_s",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +116,7 @@ class Leg:
         self._fed_bytes = 0
         self._heard_before = buffer.received_chunks
         self.intake: Intake = Intake(request, buffer, self._loop.time)
+        self.origin_bytes: int = buffer.received_bytes
         self.handshake: Handshake | None = None
         self.reused: bool = False
         self.slot_wait_s: float = 0.0

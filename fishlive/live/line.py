@@ -15,7 +15,7 @@ from fishlive.flow.governor import Governor
 from fishlive.live.caller import Caller
 from fishlive.live.gate import Gate
 from fishlive.live.refusals import refusal
-from fishlive.live.standby import Standby
+from fishlive.live.standby import MAX_AGE_S, SETTLED_S, Standby
 from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
 
@@ -60,6 +60,7 @@ class Line:
         self._keep_error = False
         self._lent: Socket | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._openings = 0  # so that one that was given up is known when it comes back
         self._caller: Caller | None = None
         self._error: FishLiveError | None = None
         # What was heard of a socket that nobody was using: why the service hung up.
@@ -86,7 +87,8 @@ class Line:
         self._starting = True
         self._ready.clear()
         self._error = self._verdict = None
-        opening = self._loop.create_task(self._open(), name="fishlive connect")
+        self._openings += 1
+        opening = self._loop.create_task(self._open(self._openings), name="fishlive connect")
         self._opening = None if opening.done() else opening  # an eager task may be over
         self._starting = False
 
@@ -138,34 +140,49 @@ class Line:
             return
         socket, reused = self._idle, self._idle_was_used
         self._idle = None
-        if socket is not None and not socket.closed and not (reused and self._swaps(socket)):
+        if socket is not None and not socket.closed and not self._worn():
             doubtful = reused or self._loop.time() - self._idle_since_s > IDLE_DOUBT_S
             self._lend(socket, caller, reused=reused, doubtful=doubtful)
             return
+        if socket is not None:
+            socket.abort()
         self._caller = caller
         if not self._adopt():
             self.warm()
 
-    def _swaps(self, socket: Socket) -> bool:
-        """Cut a used socket if a warm one can take its place and it may be about to close.
+    def _worn(self) -> bool:
+        """Return whether the idle socket is too old, or gives way to a warm one.
 
         Services were seen to close after ``finish`` (asyncapi.yml) and to stay (live with
         timestamps, 2026-09). One that stays for IDLE_DOUBT_S is given a second utterance, and
-        what comes of that is remembered.
+        what comes of that is remembered. One that lay as long as a warm one may is replaced too.
         """
-        if self._standby is None or not self._standby.ready or self._keeps:
+        now = self._loop.time()
+        if now - self._opened_s > MAX_SOCKET_AGE_S:
+            return True
+        if self._standby is None or not self._standby.ready:
             return False
-        if self._keeps is None and self._loop.time() - self._idle_since_s > IDLE_DOUBT_S:
-            return False
-        socket.abort()
-        return True
+        idle_s = now - self._idle_since_s
+        closing = self._idle_was_used and not self._keeps and idle_s <= IDLE_DOUBT_S
+        return closing or idle_s > MAX_AGE_S
 
     def _adopt(self) -> bool:
-        """Take a warm socket from the reserve; return whether there was one."""
-        warm = None if self._standby is None else self._standby.take()
+        """Take a warm socket from the reserve; return whether there was one.
+
+        What is being opened is given up for it.
+        """
+        if self._standby is None or self._starting:
+            return False
+        self._starting = True  # as in `warm`
+        warm = self._standby.take()
+        self._starting = False
         if warm is None or warm.socket is None:
             return False
-        self._gate.adopt(warm.slot)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            self._openings += 1
+            opening.cancel()
+        self._gate.adopt(warm.slot, opening)
         self._opened_s = warm.since_s
         caller, self._caller = self._caller, None
         if caller is None:
@@ -196,11 +213,8 @@ class Line:
         if self._closed:
             socket.abort()
             self._gate.cut()
-        elif spent and not socket.closed:
+        elif spent or socket.closed:
             socket.abort()
-            self._gate.cut(reopen=True)
-            self.warm()
-        elif socket.closed:
             self._gate.hung_up(socket, reopen=True)
             self.warm()
         else:
@@ -232,6 +246,7 @@ class Line:
         Cancelling cuts the socket at once.
         """
         self._closed = True
+        self._openings += 1
         self._ready.set()
         self._error = None
         self._gate.close()
@@ -264,7 +279,8 @@ class Line:
             return
         idle.abort()
         self._gate.cut(error)
-        if self._idle_was_used:  # how a service says that it does not keep sockets
+        settled = self._loop.time() - self._idle_since_s >= SETTLED_S
+        if self._idle_was_used or settled:  # how a service says that it does not keep sockets
             self.warm()
         else:
             self._error = error
@@ -286,19 +302,24 @@ class Line:
     def on_writable(self) -> None:
         """Nothing waits to be written."""
 
-    async def _open(self) -> None:
+    async def _open(self, number: int) -> None:
+        error: FishLiveError | None = None
         try:
             socket = await self._connect(self._target, self)
         except asyncio.CancelledError:
-            if not self._closed:  # somebody cancels every task there is
+            if number == self._openings:  # somebody cancels every task there is
                 self._failed(ConnectError("connecting was cancelled"))
             raise
-        except FishLiveError as error:
-            self._failed(error)
+        except FishLiveError as refused:
+            error = refused
         except Exception as cause:  # noqa: BLE001  # a custom transport may raise anything
-            failure = ConnectError(f"the transport failed: {type(cause).__name__}")
-            failure.__cause__ = cause
-            self._failed(failure)
+            error = ConnectError(f"the transport failed: {type(cause).__name__}")
+            error.__cause__ = cause
+        if number != self._openings:  # it was given up, and the transport did not hear of it
+            if error is None:
+                socket.abort()
+        elif error is not None:
+            self._failed(error)
         else:
             self._opened(socket)
 
@@ -306,9 +327,7 @@ class Line:
         self._opening = None
         self._opened_s = self._loop.time()
         self._gate.opened(socket)
-        if self._closed:
-            socket.abort()
-        elif socket.closed or self._verdict is not None:
+        if socket.closed or self._verdict is not None:
             # It came and went, maybe saying why, before connecting had returned.
             socket.abort()
             stillborn = ConnectionLost("the connection was lost as soon as it was open")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from fishlive.errors import InvalidTextError
@@ -25,6 +25,9 @@ Item: TypeAlias = str | Order
 class Outbox:
     """A queue of text and orders. Whoever fills it looks at how much waits.
 
+    Args:
+        charge: Told of the bytes of all text before it is queued; may refuse by raising.
+
     Attributes:
         fresh: Text that a source brought within its present step, before :meth:`gather`.
         gathered: How many pieces were ever gathered.
@@ -33,9 +36,10 @@ class Outbox:
         added_bytes: UTF-8 bytes of text that ever were added.
     """
 
-    __slots__ = ("added_bytes", "fresh", "gathered", "items", "queued_bytes")
+    __slots__ = ("added_bytes", "charge", "fresh", "gathered", "items", "queued_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, charge: Callable[[int], object] | None = None) -> None:
+        self.charge = charge
         self.fresh: list[str] = []
         self.gathered: int = 0
         self.items: deque[Item] = deque()
@@ -45,9 +49,12 @@ class Outbox:
     def put_text(self, text: str) -> bool:
         """Add text; return whether there is room for more.
 
-        Raises InvalidTextError if UTF-8 cannot hold it (a lone surrogate).
+        Raises InvalidTextError if UTF-8 cannot hold it (a lone surrogate), and what ``charge``
+        raises; then nothing was added.
         """
         size = len(text) if text.isascii() else utf8_bytes(text)
+        if self.charge is not None:
+            self.charge(size)
         self.queued_bytes = queued = self.queued_bytes + size
         self.added_bytes += size
         if len(text) <= MAX_TEXT_EVENT_CHARS:
@@ -94,6 +101,12 @@ class Outbox:
         """Return the end of what was taken, to be taken next."""
         self.queued_bytes += utf8_bytes(text)
         self.items.appendleft(text)
+
+    @property
+    def text(self) -> str:
+        """All text that waits."""
+        waiting = [item for item in self.items if not isinstance(item, Order)]
+        return "".join([*waiting, *self.fresh])
 
     def clear(self) -> None:
         """Forget everything that waits."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fishlive.errors import FishLiveError
 from fishlive.flow.retry import RetryPolicy, TokenBucket
 from fishlive.flow.watchdog import Deadlines
 from fishlive.limits import CREDIT_S
 from fishlive.models.tts import TTSRequest
+from fishlive.text.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,40 @@ OnRetry = Callable[[Attempt], object]
 """Sees each attempt that failed; returning False forbids the next one."""
 
 
+Resume = Literal["aligned", "segment"]
+"""How to go on after audio was heard and the connection was lost: from the latest place where text
+and audio are known to meet, or segment by segment."""
+
+Fallback = Literal["raise", "repeat", "skip"]
+"""What to do where it is not known how to go on exactly: fail, say the sentence again, or leave the
+rest of it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """An utterance went on after its connection was lost in the middle.
+
+    Attributes:
+        cause: How it was lost.
+        how: ``exact``: every word is heard once. ``repeat``, ``skip``: as the fallback says.
+        at_s: Where the continuation begins, on the utterance's clock, in seconds.
+        resent_chars: Characters of text sent again.
+        repeated_chars: How many of them are heard twice, at most.
+        skipped_chars: Characters of text that are not heard in full, at most.
+    """
+
+    cause: FishLiveError
+    how: Literal["exact", "repeat", "skip"]
+    at_s: float
+    resent_chars: int
+    repeated_chars: int
+    skipped_chars: int
+
+
+OnResume = Callable[[Resumed], object]
+"""Learns of each continuation, as soon as it was decided on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What holds for every utterance of a channel.
@@ -41,6 +77,11 @@ class Terms:
         retry: How stubborn to be before the first audio.
         bucket: What keeps everybody from retrying at once.
         on_retry: Asked before each further attempt.
+        resume: How to go on after the first audio was heard; None to fail.
+        fallback: What to do where that cannot be exact.
+        on_resume: Told of each continuation.
+        budget: What may be spent on text; None for no limit.
+        model: The engine, for its price.
     """
 
     credit_s: float | None = CREDIT_S
@@ -48,6 +89,11 @@ class Terms:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     bucket: TokenBucket = field(default_factory=TokenBucket)
     on_retry: OnRetry | None = None
+    resume: Resume | None = None
+    fallback: Fallback = "raise"
+    on_resume: OnResume | None = None
+    budget: Budget | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from fishlive.errors import InvalidTextError
+from fishlive.errors import BudgetExceeded, FishLiveError, InvalidTextError
 from fishlive.flow.buffer import AudioBuffer, Level
 from fishlive.flow.credit import Credit
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
@@ -45,8 +45,10 @@ class Sender:
         policy: Where sentences are flushed; None to flush on request only.
         buffer: Where the audio comes in: no text is sent while it is not free.
         credit: No text is sent while it is spent.
+        segmented: Whether each stretch up to a flush is spoken over a socket of its own.
+        charge: Told of the bytes of all text before it is queued; may refuse by raising.
         want_socket: Called when there is something to send and no socket.
-        reject: Called with the error when what a source brought is not text.
+        reject: Called with the error when what a source brought is not text, or too dear.
 
     Attributes:
         outbox: What waits to be sent.
@@ -66,10 +68,12 @@ class Sender:
         *,
         buffer: AudioBuffer,
         credit: Credit,
+        segmented: bool,
+        charge: Callable[[int], object] | None,
         want_socket: Callable[[], None],
-        reject: Callable[[InvalidTextError], None],
+        reject: Callable[[FishLiveError], None],
     ) -> None:
-        self.outbox: Outbox = Outbox()
+        self.outbox: Outbox = Outbox(charge)
         self.room: asyncio.Event = asyncio.Event()
         self.room.set()
         self.full: bool = False
@@ -96,6 +100,9 @@ class Sender:
         # flush.
         self._plain = False
         self._direct = False  # whether a single token may go past the outbox: `_text` says when
+        self._segmented = segmented
+        self._held = False  # whether a segment is over and its finish awaited
+        self._script_from_bytes = 0  # text sent before the script began
         self._late = False  # whether FIRST_FLUSH_S have passed since the first text
         self._socket: Socket | None = None
         self._unflushed = False  # whether text was sent that no flush followed
@@ -117,8 +124,8 @@ class Sender:
 
     @property
     def replayable(self) -> bool:
-        """Whether all text so far may be sent once more: it is our own copy, and small."""
-        return self.text_bytes <= TEXT_QUEUE_BYTES
+        """Whether the script may be sent once more: it is our own copy, and small."""
+        return self.text_bytes - self._script_from_bytes <= TEXT_QUEUE_BYTES
 
     @property
     def idle(self) -> bool:
@@ -134,7 +141,7 @@ class Sender:
         """Write to this socket from now on, first of all what was said already."""
         self._socket, self._protocol, self._watch = socket, protocol, watch
         self._send = protocol.send_text
-        self._plain = self._direct = self._started = self._unflushed = False
+        self._plain = self._direct = self._started = self._unflushed = self._held = False
         for item in self.script.passages():
             if not isinstance(item, Order):
                 self._say(socket, protocol, item)
@@ -143,6 +150,14 @@ class Sender:
                 self._write_flush(socket, protocol)
             else:
                 self._write_stop(socket, protocol)
+
+    def rewrite(self, text: str) -> None:
+        """Make ``text`` the script, with the order that stood at its end; it was sent before."""
+        last = self.script.items[-1] if self.script.items else None
+        self.script.replace(text)
+        if text and isinstance(last, Order):
+            self._note(last)
+        self._script_from_bytes = self.text_bytes - utf8_bytes(text)
 
     def detach(self) -> None:
         """Write to no socket until the next :meth:`attach`."""
@@ -206,6 +221,7 @@ class Sender:
         while items:
             if (
                 not socket.writable
+                or self._held
                 or buffer.level is not _FREE
                 or (credit.marked_s is not None and credit.spent)
             ):
@@ -230,13 +246,14 @@ class Sender:
         if self.full:
             self.full = self.look = False
             self.room.set()
-        self._direct = self._plain and self._credit.marked_s is None
+        plain = self._plain and self.outbox.charge is None
+        self._direct = plain and self._credit.marked_s is None
 
     def _gather(self) -> bool:
         try:
             if not self.outbox.gather():
                 self.fill()
-        except InvalidTextError as error:
+        except (InvalidTextError, BudgetExceeded) as error:
             self._reject(error)
             return False
         return True
@@ -266,14 +283,13 @@ class Sender:
         if cut:
             self._send_text(socket, protocol, text[:cut])
         if self._unflushed:
-            self._note(Order.FLUSH)
-            self._write_flush(socket, protocol)
+            self._break(socket, protocol)
         rest = text[cut:]
         if not rest:
             return True
         waits = not self._items and rest.isspace()
         self.outbox.put_back(rest)
-        return not waits
+        return not waits and not self._held
 
     def _send_text(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
         self._say(socket, protocol, text)
@@ -286,9 +302,7 @@ class Sender:
 
     def _flush(self, socket: Socket, protocol: LiveProtocol) -> None:
         if self._unflushed:
-            self._note(Order.FLUSH)
-            self._write_flush(socket, protocol)
-            self.script.compact()
+            self._break(socket, protocol)
             if self._policy is not None:
                 self._policy.flushed()
 
@@ -299,6 +313,16 @@ class Sender:
         self._unflushed = True
         socket.send(protocol.send_text(text))
 
+    def _break(self, socket: Socket, protocol: LiveProtocol) -> None:
+        """Write a flush; the stop of a segment where those are spoken one by one."""
+        if self._segmented:
+            self._note(Order.STOP)
+            self._write_stop(socket, protocol)
+        else:
+            self._note(Order.FLUSH)
+            self._write_flush(socket, protocol)
+        self.script.compact()
+
     def _write_flush(self, socket: Socket, protocol: LiveProtocol) -> None:
         self._unflushed = self._plain = self._direct = False
         socket.send(protocol.send_flush())
@@ -306,6 +330,8 @@ class Sender:
             self._watch.flushed()
 
     def _write_stop(self, socket: Socket, protocol: LiveProtocol) -> None:
+        self._unflushed = self._plain = self._direct = False
+        self._held = True
         socket.send(protocol.send_stop())
         if self._watch is not None:
             self._watch.stopped()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Final
 
-from fishlive.errors import FishLiveError, ProtocolError
+from fishlive.errors import APIStatusError, FishLiveError, ProtocolError
 from fishlive.flow.governor import Governor, Slot
+from fishlive.live.refusals import refusal
 from fishlive.transport.endings import complain
 from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
@@ -38,13 +40,15 @@ class Warm:
     """A socket in reserve, and what is known of it. Its own Receiver.
 
     Attributes:
-        socket: Open, as far as we know.
+        socket: Open, as far as we know; None until it is.
         slot: The account's slot it holds, where idle sockets count.
         since_s: When it was opened, by the loop's clock.
         old: Whether it is to go as soon as there is a younger one.
+        wanted: Whether it is still to be kept once it is open.
+        ending: What the service said against it before it was kept.
     """
 
-    __slots__ = ("_reserve", "_timer", "old", "since_s", "slot", "socket")
+    __slots__ = ("_reserve", "_timer", "ending", "old", "since_s", "slot", "socket", "wanted")
 
     def __init__(self, reserve: Standby, slot: Slot | None) -> None:
         self._reserve = reserve
@@ -53,10 +57,12 @@ class Warm:
         self.slot = slot
         self.since_s: float = 0.0
         self.old: bool = False
+        self.wanted: bool = True
+        self.ending: FishLiveError | None = None
 
-    def keep(self, socket: Socket, timer: asyncio.TimerHandle, now: float) -> None:
-        """Take the socket in; ``timer`` will call it old."""
-        self.socket, self._timer, self.since_s = socket, timer, now
+    def keep(self, timer: asyncio.TimerHandle, now: float) -> None:
+        """Be in reserve from now on; ``timer`` will call it old."""
+        self._timer, self.since_s = timer, now
 
     def leave(self) -> None:
         """Be in reserve no more."""
@@ -71,12 +77,11 @@ class Warm:
         except ProtocolError:
             return
         if isinstance(event, Failure):
-            self._reserve.lose(self)
+            self._reserve.lose(self, refusal(event, spoken=False))
 
     def on_closed(self, error: FishLiveError) -> None:
         """Leave."""
-        del error  # why does not matter: nobody was using it
-        self._reserve.lose(self)
+        self._reserve.lose(self, error)
 
     def on_writable(self) -> None:
         """Nothing waits to be written."""
@@ -85,7 +90,9 @@ class Warm:
 class Standby:
     """Keeps sockets warm while any channel needs them. Belongs to the loop it was made in.
 
-    Owns the tasks that open them; :meth:`leave` ends those.
+    Owns the tasks that open them; :meth:`leave` ends those. Where idle sockets count, each holds a
+    slot of the account from before it is opened until it is closed, and is given up, open or not,
+    as soon as any request of the account waits.
 
     Args:
         connect: The transport's way in.
@@ -100,7 +107,7 @@ class Standby:
         self._loop = asyncio.get_running_loop()
         self._sizes: list[int] = []
         self._warm: list[Warm] = []  # the youngest last
-        self._opening: dict[asyncio.Task[None], Warm] = {}
+        self._opening: dict[Warm, asyncio.Task[Socket]] = {}
         self._refill: asyncio.TimerHandle | None = None
         self._failures = 0
         self._started = False
@@ -129,9 +136,8 @@ class Standby:
         if self._sizes:
             self._trim()
             return False
-        self._started = False
-        self._stop_refill()
-        opening, warm = list(self._opening), self._warm[:]
+        self._stop()
+        opening, warm = list(self._opening.values()), self._warm[:]
         for task in opening:
             task.cancel()
         closing = [self._loop.create_task(one.socket.aclose()) for one in warm if one.socket]
@@ -139,30 +145,32 @@ class Standby:
             if tasks := [*opening, *closing]:
                 await asyncio.wait(tasks)
         finally:
-            for task in closing:
-                task.cancel()
+            for task_ in closing:
+                task_.cancel()
             for one in warm:
                 self._drop(one)
         return True
 
     def start(self) -> None:
-        """Fill up from now on: somebody speaks."""
+        """Fill up from now on: somebody speaks. Begins anew after a refusal for good."""
         if not self._started:
-            self._started, self._failures = True, 0
-            self._fill()
+            self._started, self._failures = bool(self._sizes), 0
+        self._fill()
 
     def take(self) -> Warm | None:
         """Return the youngest living socket, and open another; None if there is none."""
-        while self._warm:
+        found: Warm | None = None
+        while self._warm and found is None:
             one = self._warm.pop()
             one.leave()
-            if one.socket is not None and not one.socket.closed:
-                self._failures = 0
-                self._fill()
-                return one
-            self._release(one)
+            if one.socket is None or one.socket.closed:
+                self._drop(one)
+                continue
+            found, self._failures = one, 0
+            if one.slot is not None:
+                one.slot.busy()
         self._fill()
-        return None
+        return found
 
     def suspect(self) -> None:
         """Cut every socket: one that lay here was dead, and none of the others was heard since."""
@@ -170,16 +178,19 @@ class Standby:
             self._drop(one)
         self._fill()
 
-    def lose(self, one: Warm) -> None:
+    def lose(self, one: Warm, error: FishLiveError) -> None:
         """Replace a socket that the service closed or refused."""
         if one not in self._warm:
+            one.ending = one.ending or error  # not kept yet: _opened will see it
             return
         settled = self._loop.time() - one.since_s >= SETTLED_S
+        self._learn(one, error)
         self._drop(one)
         if settled:
+            self._failures = 0
             self._fill()
         else:
-            self._fail()
+            self._fail(error)
 
     # Inside
 
@@ -190,38 +201,45 @@ class Standby:
         for _ in range(self.size - young - len(self._opening)):
             slot = self._governor.take() if self._governor.idle_sockets_count else None
             if slot is None and self._governor.idle_sockets_count:
-                return  # others need it more
+                self._make_room()
+                return
             self._open(Warm(self, slot))
+
+    def _make_room(self) -> None:
+        """Cut an old socket whose slot its own replacement needs; else others need it more."""
+        old = next((one for one in self._warm if one.old), None)
+        if old is not None:
+            self._drop(old)
 
     def _open(self, one: Warm) -> None:
         task = self._loop.create_task(self._connected(one), name="fishlive standby")
-        self._opening[task] = one
-        task.add_done_callback(self._opened)
-
-    async def _connected(self, one: Warm) -> None:
-        socket = await self._connect(self._target, one)
-        timer = self._loop.call_later(MAX_AGE_S, self._age, one)
-        one.keep(socket, timer, self._loop.time())
+        self._opening[one] = task
+        task.add_done_callback(partial(self._opened, one))
         if one.slot is not None:
-            one.slot.spare(lambda: self._drop(one))
+            one.slot.spare(partial(self._give_up, one))
 
-    def _opened(self, task: asyncio.Task[None]) -> None:
-        one = self._opening.pop(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception) and not isinstance(error, FishLiveError):
-            complain(error)  # a custom transport may raise anything
-        if task.cancelled() or error is not None or one.socket is None:
-            self._release(one)
-            if not task.cancelled():
-                self._fail(error)
-        elif one.socket.closed or not self._sizes:
-            self._warm.append(one)
-            self._drop(one)
-            self._fail()
-        else:
+    async def _connected(self, one: Warm) -> Socket:
+        return await self._connect(self._target, one)
+
+    def _opened(self, one: Warm, task: asyncio.Task[Socket]) -> None:
+        del self._opening[one]
+        error = one.ending
+        if not task.cancelled() and task.exception() is None:
+            one.socket = task.result()
             self._governor.learn_headers(one.socket.handshake.headers)
-            self._warm.append(one)
-            self._trim()
+            if one.wanted and self._sizes and error is None and not one.socket.closed:
+                now = self._loop.time()
+                one.keep(self._loop.call_later(MAX_AGE_S, self._age, one), now)
+                self._warm.append(one)
+                self._trim()
+                self._fill()
+                return
+        elif not task.cancelled():
+            error = _typed(task.exception())
+        self._learn(one, error)
+        self._drop(one)
+        if one.wanted:
+            self._fail(error)
 
     def _trim(self) -> None:
         """Cut the oldest of what is more than wanted."""
@@ -230,30 +248,47 @@ class Standby:
 
     def _age(self, one: Warm) -> None:
         one.old = True
+        self._failures = 0
         self._fill()
 
-    def _fail(self, error: BaseException | None = None) -> None:
-        """Fill up later, ever later; not at all once the service has refused for good."""
-        self._failures += 1
-        if not self._sizes or not self._started or self._refill is not None:
-            return
-        if isinstance(error, FishLiveError):
+    def _learn(self, one: Warm, error: FishLiveError | None) -> None:
+        """Have the governor learn from a refusal."""
+        if error is not None and one.slot is not None:
+            one.slot.failed(error)
+        elif error is not None:
             self._governor.refused(error)
-            if not error.retryable:
-                self._started = False  # until the next utterance
-                return
-        longest_s = min(REFILL_BASE_S * 2 ** min(self._failures - 1, _MAX_DOUBLINGS), REFILL_CAP_S)
+
+    def _fail(self, error: FishLiveError | None) -> None:
+        """Fill up later, ever later; not at all once the service has refused for good."""
+        if error is not None and not error.retryable:
+            self._stop()  # until the next utterance
+        if not self._started or self._refill is not None:
+            return
+        longest_s = min(REFILL_BASE_S * 2 ** min(self._failures, _MAX_DOUBLINGS), REFILL_CAP_S)
+        self._failures += 1
         wait_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+        if isinstance(error, APIStatusError):
+            wait_s += error.retry_after_s or 0.0
         self._refill = self._loop.call_later(wait_s, self._try_again)
 
     def _try_again(self) -> None:
         self._refill = None
         self._fill()
 
-    def _stop_refill(self) -> None:
+    def _stop(self) -> None:
+        self._started = False
         if self._refill is not None:
             self._refill.cancel()
             self._refill = None
+
+    def _give_up(self, one: Warm) -> None:
+        """Cut it, or stop opening it, for somebody who waits for its slot."""
+        one.wanted = False
+        task = self._opening.get(one)
+        if task is None:
+            self._drop(one)
+        else:
+            task.cancel()
 
     def _drop(self, one: Warm) -> None:
         """Cut it."""
@@ -262,13 +297,19 @@ class Standby:
         one.leave()
         if one.socket is not None:
             one.socket.abort()
-        self._release(one)
-
-    def _release(self, one: Warm) -> None:
         slot, one.slot = one.slot, None
         if slot is not None:  # what was aborted now is closed in the loop's next turn
-            self._loop.call_soon(_give_back, slot)
+            self._loop.call_soon(self._give_back, slot)
+
+    def _give_back(self, slot: Slot) -> None:
+        slot.release(well=False)
+        self._fill()
 
 
-def _give_back(slot: Slot) -> None:
-    slot.release(well=False)
+def _typed(error: BaseException | None) -> FishLiveError | None:
+    """Return what a transport may raise; the loop hears of anything else."""
+    if isinstance(error, FishLiveError):
+        return error
+    if isinstance(error, Exception):
+        complain(error)
+    return None

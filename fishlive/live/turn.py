@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from fishlive.errors import (
@@ -22,11 +23,15 @@ from fishlive.live.attempts import Attempts
 from fishlive.live.leg import Leg
 from fishlive.live.line import Line
 from fishlive.live.outbox import Order
-from fishlive.live.plan import Plan
+from fishlive.live.past import Past
+from fishlive.live.plan import Plan, Resumed
+from fishlive.live.resume import MAX_RESUMES, continue_aligned, continue_segment
 from fishlive.live.sender import Sender
-from fishlive.live.stats import CONFIDENCE, Basis, Interruption, Outcome, UtteranceStats
+from fishlive.live.stats import Interruption, Outcome, UtteranceStats
 from fishlive.models.tts import audio_bytes_per_second
 from fishlive.text.flush import FlushPolicy
+from fishlive.text.ledger import Ledger, make_ledger
+from fishlive.text.speakable import has_speech
 from fishlive.wire.words import Word
 
 WAV_HEADER_BYTES: Final = 44
@@ -57,13 +62,17 @@ class Turn:
         self._interruption: Interruption | None = None
 
         self.buffer: AudioBuffer = AudioBuffer(on_level=self._on_level)
-        bytes_per_s = audio_bytes_per_second(plan.request)
-        self.credit: Credit = Credit(self.buffer, bytes_per_s, plan.terms.credit_s)
+        self._bytes_per_s = audio_bytes_per_second(plan.request)
+        self.credit: Credit = Credit(self.buffer, self._bytes_per_s, plan.terms.credit_s)
+        segmented = plan.terms.resume == "segment"
+        budget, model = plan.terms.budget, plan.terms.model
         self.sender: Sender = Sender(
             plan.request,
             FlushPolicy() if plan.sentence_flush else None,
             buffer=self.buffer,
             credit=self.credit,
+            segmented=segmented,
+            charge=None if budget is None else partial(budget.spend, model=model),
             want_socket=self._ask,
             reject=self.fail,
         )
@@ -72,9 +81,9 @@ class Turn:
 
         self._attempts = Attempts(plan.terms)
         self._pause: asyncio.TimerHandle | None = None  # before the next attempt
-        self._slot_wait_s = 0.0  # of legs that are over
-        self._merged = 0
-        self._stash: list[bytes] = []  # of the last leg, in case that no other brings audio
+        self._segmented = segmented
+        self._past = Past(plan, self.sender, self.buffer, self.credit, self._bytes_per_s)
+        self._stash = b""  # of the last leg, in case that no other brings audio
         self._leg = self._new_leg()
 
     # How it stands
@@ -94,7 +103,17 @@ class Turn:
     @property
     def words(self) -> tuple[Word, ...]:
         """Words aligned so far."""
-        return self._leg.intake.words.words()
+        return self._past.words(self._leg)
+
+    @property
+    def resumes(self) -> tuple[Resumed, ...]:
+        """How it went on after losses."""
+        return tuple(self._past.resumes)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What became of every character so far."""
+        return make_ledger(self._past.facts(self._leg, finished=self._complete))
 
     def stats(self) -> UtteranceStats:
         """Return its numbers so far."""
@@ -106,20 +125,20 @@ class Turn:
         payload_bytes = max(0, buffer.received_bytes - header_bytes)
         return UtteranceStats(
             connect_s=None if leg.handshake is None else leg.handshake.connect_s,
-            slot_wait_s=self._slot_wait_s + leg.waiting_s(),
+            slot_wait_s=self._past.slot_wait_s + leg.waiting_s(),
             socket_reused=leg.reused,
             first_text_s=None if text_s is None else text_s - self._began_s,
             first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
             leading_silence_s=leg.intake.leading_silence_s,
-            audio_s=payload_bytes / audio_bytes_per_second(request),
+            audio_s=payload_bytes / self._bytes_per_s,
             wall_s=ended_s - self._began_s,
-            messages=buffer.received_chunks + self._merged + leg.intake.merged,
+            messages=buffer.received_chunks + self._past.merged + leg.intake.merged,
             audio_bytes=buffer.received_bytes,
             text_utf8_bytes=sender.text_bytes,
             peak_buffer_bytes=buffer.peak_bytes,
             text_wait_s=sender.waited_s,
             pauses=buffer.socket_pauses,
-            attempts=self._attempts.made,
+            attempts=self._past.attempts + self._attempts.made,
             outcome=self.outcome,
         )
 
@@ -130,6 +149,7 @@ class Turn:
 
         Raises:
             InvalidTextError: A lone surrogate.
+            BudgetExceeded: It would cost too much; nothing of it was sent.
             UtteranceInterrupted, StreamClosedError, UsageError: It takes no more text.
         """
         if not self._open:
@@ -204,12 +224,15 @@ class Turn:
         self._attempts.connected()
 
     def spoke(self) -> None:
-        """Note the first audio."""
-        self._stash.clear()
+        """Note the first audio of a leg."""
+        self._stash = b""
         self._attempts.succeed()
 
     def finished(self) -> None:
-        """End well, once all audio is read."""
+        """End well, once all audio is read; or go on with the next segment."""
+        if self._segmented and not (self.text_ended and not has_speech(self.sender.outbox.text)):
+            self._next_segment()
+            return
         self._complete = True
         self._ended_s = self.loop.time()
         self.sender.close()
@@ -223,19 +246,25 @@ class Turn:
         if leg.handshake is not None and leg.unsaid and self.sender.idle:
             self._restart()  # it closed while we had nothing to say: text asks for another
             return
-        if self.buffer.read_chunks or not self.sender.replayable:
+        heard = self.buffer.read_bytes > leg.origin_bytes
+        if not self.sender.replayable or (heard and not self._resumable):
             self.fail(error)
             return
-        if stale:
+        if stale and not heard:
             self._attempts.swapped()
             self._restart()
             self._ask()
             return
         wait_s = self._attempts.wait_s(error, self.loop.time(), stillborn=leg.stillborn)
-        if wait_s is None or not self.running:  # a hook may have interrupted us
+        if self._outcome is not Outcome.RUNNING:  # the hook interrupted us
+            return
+        if wait_s is None or not self._attempts.afford(self.sender.script.text):
             self.fail(error)
             return
-        self._restart()
+        if heard and not self._go_on(error):
+            return
+        if not heard:
+            self._restart()
         self._pause = self.loop.call_later(wait_s, self._again)
 
     # Endings
@@ -245,11 +274,13 @@ class Turn:
         if self._outcome is not Outcome.RUNNING or self._complete:
             return
         self.error = error
-        for chunk in self._stash:
-            self.buffer.put(chunk)
+        if self._stash:
+            self.buffer.put(self._stash)
         if isinstance(error, FishLiveError):
+            facts = self._past.facts(self._leg, finished=False)
+            error._account = partial(make_ledger, facts)
             error.audio_bytes = self.buffer.received_bytes
-            error.attempts = error.attempts or self._attempts.made
+            error.attempts = error.attempts or self._past.attempts + self._attempts.made
             error.trace_id = error.trace_id or self._leg.trace_id
         self.buffer.end(error)
         self._stop(Outcome.FAILED)
@@ -265,11 +296,11 @@ class Turn:
         """
         if not self.running:
             return self._interruption
-        read_bytes, played_s = self.buffer.read_bytes, self.credit.played_s
+        facts = self._past.facts(self._leg, finished=self._complete)
+        read_bytes = self.buffer.read_bytes
         dropped_bytes = self.buffer.discard(error)
-        basis: Basis = "consumed" if self.credit.marked_s is None else "marked"
         self._interruption = Interruption(
-            None, None, played_s, basis, CONFIDENCE[basis], read_bytes, dropped_bytes
+            facts.played_s, facts.playing, read_bytes, dropped_bytes, facts
         )
         self._stop(outcome)
         return self._interruption
@@ -299,9 +330,56 @@ class Turn:
 
     def _restart(self) -> None:
         """Begin again: what came is forgotten, what was said will be said again."""
-        self._slot_wait_s += self._leg.waiting_s()
-        self._merged += self._leg.intake.merged
-        self._stash = self.buffer.restart() or self._stash
+        unheard = self.buffer.queued()
+        kept = len(unheard) - (self.buffer.received_bytes - self._leg.origin_bytes)
+        self._stash = unheard[kept:] or self._stash
+        self._past.end(self._leg)
+        self.buffer.requeue(unheard[:kept])
+        self._leg = self._new_leg()
+
+    def _next_segment(self) -> None:
+        """Say the text that follows over another socket."""
+        self._begin_anew("", "")
+        if self.sender.outbox.queued_bytes:
+            self._ask()
+
+    @property
+    def _resumable(self) -> bool:
+        """Whether it may go on after a loss in the middle."""
+        return self._plan.terms.resume is not None and len(self._past.resumes) < MAX_RESUMES
+
+    def _go_on(self, error: FishLiveError) -> bool:
+        """Cut what is unheard where text and audio meet, to say the rest again; or fail.
+
+        Returns whether there is a rest.
+        """
+        scene = self._past.scene(self._leg)
+        how = continue_segment if self._segmented else continue_aligned
+        plan = how(scene, self._plan.terms.fallback)
+        if plan is None:
+            self.fail(error)
+            return False
+        self.buffer.requeue(plan.audio)
+        rest = scene.text[plan.char :]
+        at_s = self.credit.received_s
+        self._begin_anew(plan.prefix, rest)
+        self._past.went_on(
+            Resumed(error, plan.how, at_s, len(rest), plan.repeated_chars, plan.skipped_chars)
+        )
+        if self._outcome is not Outcome.RUNNING:  # the hook interrupted us
+            return False
+        if self.text_ended and not has_speech(rest + self.sender.outbox.text):
+            self._segmented = False
+            self.finished()  # nothing is missing but the service's word for it
+            return False
+        return True
+
+    def _begin_anew(self, prefix: str, rest: str) -> None:
+        """Put what was said behind us, but for ``rest``, which the next leg says again."""
+        self._past.close(self._leg, rest=rest, prefix=prefix, attempts=self._attempts.made)
+        self._attempts = Attempts(self._plan.terms)
+        self._stash = b""
+        self.sender.rewrite(prefix + rest if rest else "")
         self._leg = self._new_leg()
 
     def _ask(self) -> None:

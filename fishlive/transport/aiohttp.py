@@ -135,7 +135,7 @@ async def _get(
             skip_auto_headers=("Accept-Encoding",),
             allow_redirects=False,
             raise_for_status=False,
-            ssl=target.tls or True,
+            ssl=dial.tls or True,
             timeout=aiohttp.ClientTimeout(),
         )
     except Exception as error:  # noqa: BLE001 - nothing foreign escapes

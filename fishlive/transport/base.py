@@ -7,6 +7,7 @@ from typing import Final
 
 from fishlive.errors import FishLiveError, MessageTooLarge, ProtocolError
 from fishlive.limits import CLOSE_TIMEOUT_S
+from fishlive.transport.control import ControlBudget
 from fishlive.transport.endings import (
     OK,
     PROTOCOL_ERROR,
@@ -42,6 +43,7 @@ class BaseSocket:
         self._handshake = Handshake(0.0)
         self._fragments = Fragments(target.max_message_bytes)
         self._pings = Pings()
+        self._control = ControlBudget()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -152,6 +154,8 @@ class BaseSocket:
             self._take_close(bytes(payload))
         elif self._closed:
             pass  # what was on its way when the socket ended
+        elif opcode > Opcode.CLOSE and (flood := self._control.spend(self._loop.time())):
+            self._fail(flood)
         elif opcode is Opcode.PONG:
             self._pings.answered(bytes(payload))
         elif opcode is Opcode.PING:

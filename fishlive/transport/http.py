@@ -14,7 +14,7 @@ import os
 import random
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -115,7 +115,7 @@ class Http:
         self._retry = retry or RetryPolicy()
         self._bucket = bucket or TokenBucket()
         self._governor = governor
-        self._refuse = refuse
+        self._refuse = refuse if key is None else partial(_scrubbed, refuse, key)
         self._jitter = jitter
         self._streams: weakref.WeakSet[AnswerStream] = weakref.WeakSet()
         self._closed = False
@@ -322,6 +322,13 @@ class Http:
             self._own = open_session(self._given)
         self._loop = loop
         return self._own
+
+
+def _scrubbed(
+    refuse: Refuse, key: Secret, status: int, headers: Mapping[str, str], body: bytes
+) -> FishLiveError:
+    """Return what a refusal means, without the key, which some services repeat."""
+    return refuse(status, headers, key.scrub(body))
 
 
 async def _as_it_comes(stream: AnswerStream) -> AnswerStream:

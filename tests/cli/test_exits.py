@@ -14,6 +14,7 @@ from fishlive.cli.exits import MEANINGS, ExitCode, Failure, explain, one_line
 CODES = {
     "APIStatusError": 1,
     "AuthenticationError": 3,
+    "BudgetExceeded": 3,
     "ConcurrencyLimitError": 5,
     "ConfigError": 2,
     "ConflictError": 1,
@@ -45,6 +46,8 @@ BUGS = {
     "ConcurrentIterationError",
     "FishLiveError",
     "ForkedProcessError",
+    "SignatureError",
+    "StoreError",
     "StreamClosedError",
     "TextSourceError",
     "UsageError",
@@ -58,6 +61,7 @@ def made(name: str) -> BaseException:
     """Return an error of that class."""
     needed: dict[str, dict[str, Any]] = {
         "StallTimeout": {"phase": "audio"},
+        "BudgetExceeded": {"spent": 1.0, "limit": 1.5, "asked": 1.0, "unit": "usd"},
         "SlotTimeout": {"limit": 5, "waited_s": 1.0},
         "TaskTimeout": {"task_id": "t"},
     }

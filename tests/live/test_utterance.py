@@ -19,7 +19,7 @@ from fishlive.errors import (
     UtteranceInterrupted,
 )
 from fishlive.limits import TEXT_QUEUE_BYTES
-from fishlive.live.stats import Interruption, Outcome
+from fishlive.live.stats import Outcome
 from fishlive.wire.serving import encode_audio
 from tests.conftest import settle
 from tests.live.service import (
@@ -107,7 +107,9 @@ async def test_interrupting_a_fully_received_utterance_drops_what_was_not_read()
         await anext(listener)
         what = utterance.interrupt()
 
-        assert what == Interruption(None, None, 1.0, "consumed", 0.5, len(SECOND), 2 * len(SECOND))
+        assert (what.played_s, what.basis, what.confidence) == (1.0, "consumed", 0.5 * 0.7)
+        assert (what.read_bytes, what.dropped_bytes) == (len(SECOND), 2 * len(SECOND))
+        assert what.heard_text + what.unheard_text == "Hello."
         with pytest.raises(StopAsyncIteration):
             await anext(listener)
         assert utterance.outcome == "interrupted"

@@ -1,0 +1,119 @@
+"""live/script.py: what was said, to be said again or accounted for."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishlive.live.outbox import Item, Order
+from fishlive.live.script import LOOSE_ITEMS, Script
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+ITEMS = st.lists(TEXTS | st.sampled_from(list(Order)), max_size=20)
+
+
+def script(items: list[Item]) -> Script:
+    """Return a script of these."""
+    made = Script()
+    made.items.extend(items)
+    return made
+
+
+def bare(items: list[Item]) -> list[Item]:
+    """Join text between orders, by the simplest of means."""
+    out: list[Item] = []
+    for item in items:
+        if not isinstance(item, Order) and out and not isinstance(out[-1], Order):
+            out[-1] = f"{out[-1]}{item}"
+        else:
+            out.append(item)
+    return out
+
+
+@given(ITEMS)
+def test_its_text_is_all_text_in_order(items: list[Item]) -> None:
+    """Orders are not text."""
+    assert script(items).text == "".join(i for i in items if not isinstance(i, Order))
+
+
+@given(ITEMS)
+def test_its_passages_say_the_same_in_as_few_pieces_as_orders_allow(items: list[Item]) -> None:
+    """No order is lost, moved or doubled, and neither is text; the script itself stays."""
+    made = script(items)
+    assert made.passages() == bare(items)
+    assert made.items == items
+
+
+@given(ITEMS, st.integers(-3, 60))
+def test_a_tail_is_the_newest_text_of_at_least_that_size(items: list[Item], size: int) -> None:
+    """It ends the text, is big enough where there is enough, and holds no piece it need not."""
+    made = script(items)
+    tail = made.tail(size)
+    assert made.text.endswith(tail)
+    assert len(tail.encode()) >= min(size, len(made.text.encode()))
+    pieces = [i for i in items if not isinstance(i, Order)]
+    if tail:
+        # Without its first piece it would be too small.
+        first = next(len(p) for n, p in enumerate(pieces) if p and "".join(pieces[n:]) == tail)
+        assert len(tail[first:].encode()) < size
+    else:
+        assert size <= 0 or not made.text
+
+
+@given(st.lists(ITEMS, max_size=5))
+def test_compacting_changes_nothing_but_the_pieces(rounds: list[list[Item]]) -> None:
+    """Whatever is said between, and however often it is joined."""
+    said: list[Item] = []
+    made = Script()
+    for items in rounds:
+        grown: list[Item] = [*items, *["ab "] * (LOOSE_ITEMS // 2)]
+        made.items.extend(grown)
+        said.extend(grown)
+        made.compact()
+        assert made.passages() == bare(said)
+        assert made.text == "".join(i for i in said if not isinstance(i, Order))
+
+
+def test_few_pieces_are_left_as_they_are() -> None:
+    """Joining is worth its while from LOOSE_ITEMS pieces on."""
+    made = script(["a"] * (LOOSE_ITEMS - 1))
+    made.compact()
+    assert len(made.items) == LOOSE_ITEMS - 1
+    made.items.append("a")
+    made.compact()
+    assert made.items == ["a" * LOOSE_ITEMS]
+
+
+def test_a_long_script_is_joined_in_linear_time() -> None:
+    """What was joined once is not looked at again."""
+    made = Script()
+    for _ in range(10):
+        made.items.extend(["a"] * LOOSE_ITEMS)
+        made.compact()
+    assert made.items == ["a" * LOOSE_ITEMS] * 10
+    made.items.extend(["b"] * (LOOSE_ITEMS - 1))
+    made.compact()
+    assert len(made.items) == 10 + LOOSE_ITEMS - 1
+
+
+def test_orders_stay_between_what_is_joined() -> None:
+    """A flush is where it was."""
+    made = script([*"Hello.", Order.FLUSH, *"x" * LOOSE_ITEMS, Order.STOP])
+    made.compact()
+    assert made.items == ["Hello.", Order.FLUSH, "x" * LOOSE_ITEMS, Order.STOP]
+
+
+def test_a_replaced_script_begins_anew() -> None:
+    """The list is the same, because the sender holds on to it; nothing old is joined."""
+    made = script(["a"] * LOOSE_ITEMS)
+    made.compact()
+    items = made.items
+    made.replace("rest")
+    assert items == ["rest"]
+    assert made.items is items
+    made.items.extend(["b"] * (LOOSE_ITEMS - 1))
+    made.compact()
+    assert made.items == ["rest" + "b" * (LOOSE_ITEMS - 1)]
+    made.replace("")
+    assert items == []
+    assert made.passages() == []
