@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
-from fishlive.errors import ConfigError
+from fishlive.errors import ConfigError, FishLiveError
 
 _SHOWN: Final = "Secret(•••)"
 _AUTHORIZATION: Final = "Authorization"
@@ -71,6 +71,15 @@ class KeyedHeaders(Mapping[str, str]):
     def __init__(self, key: Secret, others: Mapping[str, str]) -> None:
         self._key = key
         self._others = dict(others)
+
+    def scrub(self, error: FishLiveError) -> None:
+        """Put dots where an error repeats the key, as some services' sentences do."""
+        error.args = tuple(self._without_key(value) for value in error.args)
+        for name, value in vars(error).items():
+            setattr(error, name, self._without_key(value))
+
+    def _without_key(self, value: Any) -> Any:
+        return self._key.scrub(value.encode()).decode() if isinstance(value, str) else value
 
     def __getitem__(self, name: str) -> str:
         if name == _AUTHORIZATION:

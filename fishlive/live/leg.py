@@ -333,6 +333,7 @@ class Leg:
 
     def _end(self, error: FishLiveError, *, stale: bool) -> None:
         error.trace_id = error.trace_id or self.trace_id
+        self._line.target.scrub(error)
         self.cut(error, stale=stale)
         self._owner.stumbled(error, stale=stale)
 

@@ -48,7 +48,7 @@ class Line:
         standby: Standby | None = None,
     ) -> None:
         self._connect = connect
-        self._target = target
+        self.target: Target = target
         self._gate = Gate(governor, self.warm)
         self._idle: Socket | None = None
         self._idle_was_used = False
@@ -305,7 +305,7 @@ class Line:
     async def _open(self, number: int) -> None:
         error: FishLiveError | None = None
         try:
-            socket = await self._connect(self._target, self)
+            socket = await self._connect(self.target, self)
         except asyncio.CancelledError:
             if number == self._openings:  # somebody cancels every task there is
                 self._failed(ConnectError("connecting was cancelled"))
@@ -373,6 +373,8 @@ class Line:
 
     def _take_error(self) -> FishLiveError:
         error, self._error = self._error, None
+        if error is not None:
+            self.target.scrub(error)
         self._ready.clear()
         assert error is not None  # noqa: S101  # both callers have looked
         return error

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from fishlive.errors import FishLiveError
 from fishlive.limits import CONNECT_TIMEOUT_S, MAX_MESSAGE_BYTES
+from fishlive.secret import KeyedHeaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Target:
     tls: ssl.SSLContext | None = None
     timeout_s: float = CONNECT_TIMEOUT_S
     max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    def scrub(self, error: FishLiveError) -> None:
+        """Put dots where an error repeats the key that the headers carry."""
+        if isinstance(self.headers, KeyedHeaders):
+            self.headers.scrub(error)
 
 
 @dataclass(frozen=True, slots=True)

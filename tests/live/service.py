@@ -26,6 +26,8 @@ from tests.conftest import settle
 ONCE = RetryPolicy(attempts=1)
 """Never tries again."""
 
+KEY = "test-key"
+
 LOUD = b"\x00\x40"
 """One loud sample of PCM."""
 
@@ -68,7 +70,7 @@ async def open_channel(service: Service, **options: Any) -> AsyncIterator[LiveTT
     options.setdefault("retry", ONCE)
     options.setdefault("standby", 0)
     async with (
-        Session("test-key", base_url="http://127.0.0.1:9", transport=service.connect) as fish,
+        Session(KEY, base_url="http://127.0.0.1:9", transport=service.connect) as fish,
         fish.live(**options) as live,
     ):
         yield live

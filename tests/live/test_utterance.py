@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 import warnings
 
@@ -13,6 +14,7 @@ from fishlive.errors import (
     ConcurrentIterationError,
     ConfigError,
     ConnectionLost,
+    FishLiveError,
     InvalidTextError,
     StreamClosedError,
     UsageError,
@@ -20,9 +22,11 @@ from fishlive.errors import (
 )
 from fishlive.limits import TEXT_QUEUE_BYTES
 from fishlive.live.stats import Outcome
-from fishlive.wire.serving import encode_audio
+from fishlive.transport.memory import MemoryRequest
+from fishlive.wire.serving import encode_audio, encode_error, encode_finish
 from tests.conftest import settle
 from tests.live.service import (
+    KEY,
     LOUD,
     SECOND,
     Service,
@@ -490,3 +494,31 @@ async def test_an_utterance_without_text_finishes_by_itself() -> None:
         assert utterance.outcome == "finished"
         await settle()
         assert service.peer.messages == []
+
+
+@pytest.mark.parametrize("where", ["upgrade", "event", "finish", "close"])
+async def test_a_key_that_the_service_repeats_is_not_repeated(where: str) -> None:
+    """Some services quote what they did not like, and errors are printed."""
+    sentence = f"no such key: {KEY}"
+
+    def answer(request: MemoryRequest) -> None:
+        if where == "upgrade":
+            request.refuse(401, body=json.dumps({"message": sentence}).encode())
+            return
+        peer = service.accept(request)
+        if where == "event":
+            peer.send(encode_error(sentence))
+        elif where == "close":
+            peer.close(1008, sentence)
+
+    service = Service(answer)
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        task = asyncio.create_task(read(utterance))
+        await settle()
+        if where == "finish":
+            service.peer.send(encode_finish("error", message=sentence))
+        with pytest.raises(FishLiveError) as caught:
+            await task
+    assert KEY not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+    assert "•••" in str(caught.value)
