@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach v,3 3.13 3.12 3.11 3.10 3.14,$(shell python$(v) 
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types check test-all bench format clean
+.PHONY: demo test lint types check test-all soak storm fuzz bench format clean
 
 demo: $(VENV)/.demo                ## hear it: local server, real voice, demo.wav
 	$(BIN)/fishlive demo -o demo.wav --force
@@ -23,13 +23,16 @@ types: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH="$(CURDIR)/build/types" $(BIN)/basedpyright --verifytypes fishlive --ignoreexternal
 
 check: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 test-all:                          ## the suite on every interpreter from 3.10 to 3.14 found here
 	@for v in 3.10 3.11 3.12 3.13 3.14; do \
 	  python$$v -c 'import sys' 2>/dev/null || { echo "python$$v: not found, skipped"; continue; }; \
 	  echo "== python$$v"; $(MAKE) --no-print-directory check PYTHON=python$$v VENV=.venv-$$v || exit 1; \
 	done
+
+soak: $(VENV)/.dev                 ## seeded conversations in virtual time: make soak SCHEDULES=1000000
+	SCHEDULES=$(or $(SCHEDULES),1000000) $(BIN)/pytest -q -p no:randomly tests/adversity/simulation/test_schedules.py
 
 bench: $(VENV)/.dev                ## the table of benchmarks/README.md, peers in the same run
 	$(BIN)/python -m benchmarks.run all

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from benchmarks.callbacks import callbacks
 from benchmarks.processes import ROOT, Bench, Process, local_server
 from benchmarks.results import Samples, Suite, middle, ratio
 
@@ -357,4 +358,5 @@ SUITES = {
     "import": imports,
     "latency": latency,
     "first_audio": first_audio,
+    "callbacks": callbacks,
 }

@@ -30,7 +30,7 @@ FishLiveError
 │   ├── InvalidRequestError         400, 422 and other 4xx: fix the request
 │   ├── RateLimitError              429: wait ``retry_after_s``
 │   │   └── ConcurrencyLimitError       too many at once: wait for one to end
-│   └── ServerError                 408, 5xx: try again
+│   └── ServerError                 408, 425, 5xx: try again
 ├── StreamInterrupted           speech was cut off; what arrived was delivered first
 │   ├── ConnectionLost              the network went away
 │   ├── StallTimeout                the service owed audio and stayed silent
@@ -145,15 +145,10 @@ class FishLiveError(Exception):
     def ledger(self) -> Account | None:
         """What became of every character of the utterance that failed; None if none did.
 
-        Made at the first look, from facts noted when it failed.
+        Made when somebody looks: its text is what it was when it failed, what was heard is more
+        as long as audio from before that is read.
         """
-        if self._account is None:
-            return None
-        made = self.__dict__.get("_ledger")
-        if made is None:
-            made = self.__dict__["_ledger"] = self._account()
-        account: Account = made
-        return account
+        return None if self._account is None else self._account()
 
     @property
     def heard_text(self) -> str | None:
@@ -437,7 +432,7 @@ class ConcurrencyLimitError(RateLimitError):
 
 
 class ServerError(APIStatusError):
-    """408 or 5xx: the service failed."""
+    """408, 425 or 5xx: the service failed."""
 
     retryable = True
 

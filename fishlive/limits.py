@@ -71,8 +71,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 notes, 2026); five times the worst."""
 
 STANDBY_SOCKETS: Final = 1
-"""Warm live sockets in reserve. Connecting costs 0.3 to 1.0 s (CONNECT_TIMEOUT_S), about as long as a
-turn takes to begin: so one is warm again before the next is needed."""
+"""Warm live sockets in reserve. Connecting costs 0.3 to 1.0 s (CONNECT_TIMEOUT_S), about as long
+as a turn takes to begin: so one is warm again before the next is needed."""
 
 CLOSE_TIMEOUT_S: Final = 1.0
 """How long a clean close waits for the peer's close frame before the socket is cut, in seconds."""

@@ -343,7 +343,11 @@ class Session:
         self._closed = True
         try:
             abandoned = [await channel.shut() for channel in list(self._channels)]
+            # Channels that were dropped open have left nobody to close what they kept warm.
+            for reserve in self._standbys.values():
+                await reserve.aclose()
         finally:
+            self._standbys.clear()
             if self._http is not None:
                 await self._http.aclose()
         return any(abandoned)
@@ -351,8 +355,9 @@ class Session:
     def _reserve(self, target: Target, kind: tuple[object, ...]) -> Standby:
         """Return the warm sockets of a kind, for the running event loop."""
         place = (asyncio.get_running_loop(), *kind)
+        self._standbys = {where: held for where, held in self._standbys.items() if held.size}
         reserve = self._standbys.get(place)
-        if reserve is None or not reserve.size:
+        if reserve is None:
             reserve = self._standbys[place] = Standby(self._connect, target, self.governor)
         return reserve
 

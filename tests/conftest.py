@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fishlive.flow import retry
+
 settings.register_profile(
     "fishlive",
     deadline=None,  # no test asserts a duration
@@ -26,6 +28,12 @@ QUIET_TICKS = 50
 """Loop turns a finished test may need until cancelled tasks and closed transports are gone."""
 
 
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later collection: each test ends with one."""
+    gc.collect()
+    gc.freeze()
+
+
 async def settle(ticks: int = 20) -> None:
     """Let everything that is ready run, without waiting for any time to pass."""
     for _ in range(ticks):
@@ -34,7 +42,7 @@ async def settle(ticks: int = 20) -> None:
 
 @pytest.fixture(autouse=True)
 async def nothing_left_behind() -> AsyncIterator[None]:
-    """Fail a test that leaves a task, or that made the loop complain."""
+    """Fail a test that leaves a task or a session, or that made the loop complain."""
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
@@ -45,7 +53,10 @@ async def nothing_left_behind() -> AsyncIterator[None]:
         if not (left := asyncio.all_tasks() - before - {asyncio.current_task()}):
             break
         await asyncio.sleep(0)
+    accounts = [origin for origin, _ in retry._SHARED]
+    retry._SHARED.clear()  # the next test has retries of its own
     assert not left, f"tasks left behind: {left}"
+    assert not accounts, f"sessions left behind: {accounts}"
     assert not complaints, f"the event loop complained: {complaints}"
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from fishlive.cli import dictionary, task, voices, webhook
+from fishlive.cli import bench, dictionary, task, voices, webhook
 from fishlive.cli.demo import demo
 from fishlive.cli.design import design
 from fishlive.cli.doctor import doctor
@@ -33,7 +33,7 @@ _CODES_IN_SHORT: Final = (
 # typer brought click inside itself; the base of this one is UsageError on either side of that.
 _CommandLineError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
-_GROUPS: Final = (voices.app, dictionary.app, task.app, webhook.app)
+_GROUPS: Final = (voices.app, dictionary.app, task.app, webhook.app, bench.app)
 
 app: Final[typer.Typer] = typer.Typer(
     name="fishlive",

@@ -21,7 +21,7 @@ from fishlive.errors import (
 from fishlive.flow.retry import RetryPolicy
 from fishlive.limits import CONNECT_TIMEOUT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
 from fishlive.models.wallet import Credit
-from fishlive.secret import Secret
+from fishlive.secret import KeyedHeaders, Secret
 from fishlive.session import LIVE_PATH, Session
 from fishlive.transport.http import Call, Http, Timeouts
 from fishlive.transport.probe import Steps, probe
@@ -66,7 +66,7 @@ class Examination:
         try:
             # Checks the address; the network is looked at without a key too.
             fish = Session(
-                _NOBODY if key is None else key.reveal(),
+                _NOBODY if key is None else key,
                 base_url=url,
                 connect_timeout_s=self.timeout_s,
             )
@@ -103,7 +103,7 @@ class Examination:
         """Take a connection step by step; return why it went no further."""
         target = Target(
             url="ws" + base_url.removeprefix("http") + LIVE_PATH,
-            headers={} if key is None else _headers(key),
+            headers={} if key is None else KeyedHeaders(key, {"model": DEFAULT_MODEL}),
             timeout_s=self.timeout_s,
         )
         steps = await probe(target, upgrade=key is not None)
@@ -138,10 +138,6 @@ class Examination:
             report.warn("account", f"no API credit: only the model {FREE_MODEL} speaks; top up")
 
 
-def _headers(key: Secret) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key.reveal()}", "model": DEFAULT_MODEL}
-
-
 def _goes_on(refused: FishLiveError) -> bool:
     """Return whether the account can be looked at: the service answered, and knows the key."""
     return isinstance(refused, APIStatusError) and not isinstance(refused, AuthenticationError)
@@ -151,10 +147,12 @@ def _key(service: Service, report: Report) -> Secret | None:
     """Return the key, noting where it came from; None, noting why, if there is none."""
     source = "--key-file" if service.key_file else "FISH_API_KEY"
     try:
-        found = read_key(service.key_file) if service.key_file else os.environ.get("FISH_API_KEY")
-        if not found:
+        if service.key_file:
+            key = read_key(service.key_file)
+        elif os.environ.get("FISH_API_KEY"):
+            key = Secret(os.environ["FISH_API_KEY"])
+        else:
             raise Failure(ExitCode.USAGE, "no key: set FISH_API_KEY, or use --key-file FILE")
-        key = Secret(found)
     except (Failure, FishLiveError) as error:
         report.fail("key", error)
         return None

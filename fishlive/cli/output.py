@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Final, cast
@@ -127,7 +129,7 @@ def open_output(path: str, *, force: bool, wav_rate_hz: int | None) -> Output:
     target = Path(path)
     try:
         if target.exists() and not target.is_file() and not target.is_dir():
-            raw, end = target.open("wb", buffering=0), None
+            raw, end = _open_device(target), None
         else:
             raw, end = _open_part(target, force=force), target
     except OSError as error:
@@ -146,6 +148,18 @@ def check_free(path: Path, *, force: bool) -> None:
 def part_of(path: Path) -> Path:
     """Return the name of a file while it is not complete."""
     return path.with_name(path.name + PART_SUFFIX)
+
+
+def _open_device(target: Path) -> io.FileIO:
+    """Open what is no regular file, and make none.
+
+    Between the look and this somebody may have put another thing there.
+    """
+    raw = io.FileIO(os.open(target, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), "wb")
+    if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise FileExistsError(errno.EEXIST, "it has become a file", str(target))
+    return raw
 
 
 def _open_part(target: Path, *, force: bool) -> io.FileIO:
@@ -175,7 +189,7 @@ def _rename(part: Path, target: Path, *, force: bool) -> None:
         raise
     except OSError:  # a file system without links
         if target.exists():
-            raise FileExistsError(17, "File exists") from None
+            raise FileExistsError(errno.EEXIST, "File exists") from None
         part.rename(target)
     else:
         part.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from fishlive.cli.exits import ExitCode, Failure
 from fishlive.cli.notes import note, warn
+from fishlive.cli.serve_faults import read_given, show_kinds
 from fishlive.cli.service import LOCAL_KEY
 from fishlive.cli.signals import run
 
@@ -51,12 +53,24 @@ class Callbacks(str, enum.Enum):
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; anything but loopback lets others in.")
+        str,
+        typer.Option(help="Address to listen on; anything but loopback needs --allow-remote."),
     ] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool,
+        typer.Option("--allow-remote", help="Let other machines in; the key is then a long one."),
+    ] = False,
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8765,
     key: Annotated[
-        str, typer.Option(help="The key it accepts: not a secret, and not your real one.")
-    ] = LOCAL_KEY,
+        str | None,
+        typer.Option(
+            help="The key it accepts, not your real one: local unless given, and a new one with "
+            "--allow-remote."
+        ),
+    ] = None,
+    accept_any_key: Annotated[
+        bool, typer.Option("--accept-any-key", help="Accept every key, real ones too.")
+    ] = False,
     profile: Annotated[
         Pace, typer.Option(help="How fast it speaks: at once, or as the service does.")
     ] = Pace.instant,
@@ -94,18 +108,38 @@ def serve(
             help="Whether the socket closes behind an utterance; as documented unless given.",
         ),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="What goes wrong, such as rst@audio:3; repeatable."),
+    ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What goes wrong: a list in TOML or JSON.", dir_okay=False
+        ),
+    ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Show what can go wrong, and end.")
+    ] = False,
 ) -> None:
     """Run a server on this machine that speaks Fish Audio's protocol with a real voice.
 
     Needs no key and no network. Ctrl-C stops it, with exit code 0.
     """
+    if list_faults:
+        show_kinds()
+        return
     from fishlive.server import LocalServer
 
+    if key is None:
+        key = f"{LOCAL_KEY}-{secrets.token_urlsafe(18)}" if allow_remote else LOCAL_KEY
     limits: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
     server = LocalServer(
         host=host,
         port=port,
         keys=(key,),
+        allow_remote=allow_remote,
+        accept_any_key=accept_any_key,
         profile=profile.value,
         strict=strict,
         credit=credit,
@@ -114,17 +148,20 @@ def serve(
         callbacks=callbacks.value,
         allow_local_webhooks=allow_local_webhooks,
         close_after_finish=close_after_finish,
+        faults=read_given(fault or (), faults),
+        on_fault=lambda each: note(f"played {each}"),
         **limits,
     )
     try:
-        run(lambda: _serve(server, key))
+        run(lambda: _serve(server))
     except Failure as failure:
         if failure.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
             raise
         note("stopped")
 
 
-async def _serve(server: LocalServer, key: str) -> None:
+async def _serve(server: LocalServer) -> None:
+    key = server.key
     async with server:
         if not _is_loopback(server.url):
             warn("whoever reaches this address and knows the key can use it")

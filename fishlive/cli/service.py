@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from fishlive.cli.exits import about_file, usage
-from fishlive.cli.notes import warn
 from fishlive.limits import KIB
+from fishlive.secret import Secret
 from fishlive.session import Session
 
 LOCAL_KEY: Final = "local"
@@ -21,8 +20,6 @@ LOCAL_KEY: Final = "local"
 
 MAX_KEY_FILE_BYTES: Final = 4 * KIB
 """Largest key file that is read. A key has under 100 characters; a larger file is another file."""
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,6 @@ class Service:
         """Raise Failure for what can be seen to be wrong before anything is written or sent."""
         if not self.local:
             _ = self._session()
-            self._warn_about_origin()
             return
         if self.base_url is not None or self.key_file is not None:
             raise usage("--local needs no --base-url and no --key-file: leave one side out")
@@ -71,28 +67,34 @@ class Service:
         key = None if self.key_file is None else read_key(self.key_file)
         return Session(key, base_url=self.base_url)
 
-    def _warn_about_origin(self) -> None:
-        url = os.environ.get("FISH_BASE_URL")
-        if self.base_url is None and self.key_file is None and url:
-            host = urlsplit(url).hostname
-            if host not in _LOOPBACK and host != "api.fish.audio":
-                warn(f"the key goes to {host}, because FISH_BASE_URL says so")
 
-
-def read_key(file: Path) -> str:
+def read_key(file: Path) -> Secret:
     """Return the key that is in a file by itself.
 
     Raises:
         Failure: It cannot be read, is no key file, or others may read it (on POSIX).
+        ConfigError: What is in it is no key.
     """
     try:
         with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
+            _check_private(file, os.fstat(opened.fileno()))
             data = opened.read(MAX_KEY_FILE_BYTES + 1)
     except OSError as error:
         raise usage(f"cannot read the key: {about_file(error)}") from error
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    too_large = len(data) > MAX_KEY_FILE_BYTES
+    try:
+        if too_large:
+            raise usage(f"{file} is too large for a file with one key")
+        return Secret(data.decode("utf-8", "replace").strip())
+    finally:
+        del data  # tracebacks are printed with their locals
+
+
+def _check_private(file: Path, status: os.stat_result) -> None:
+    """Raise Failure for a file that others may read, or that is another user's (on POSIX)."""
+    if os.name != "posix":
+        return
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise usage(f"{file} can be read by others: `chmod 600` it first")
-    if len(data) > MAX_KEY_FILE_BYTES:
-        raise usage(f"{file} is too large for a file with one key")
-    return data.decode("utf-8", "replace").strip()
+    if status.st_uid not in {0, os.geteuid()}:
+        raise usage(f"{file} belongs to another user, who can read it")

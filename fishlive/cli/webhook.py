@@ -11,7 +11,7 @@ import typer
 
 from fishlive.cli import options
 from fishlive.cli.answers import write_text
-from fishlive.cli.exits import ExitCode, Failure
+from fishlive.cli.exits import ExitCode, Failure, one_line
 from fishlive.cli.notes import note
 from fishlive.cli.signals import run
 
@@ -76,6 +76,7 @@ def _line(arrival: Arrival, *, as_json: bool) -> str:
         )
     head = f"{arrival.method} {arrival.path}, {arrival.size_bytes} bytes"
     if arrival.task_id is None:
-        return f"{head}: {arrival.says}"
+        return one_line(f"{head}: {arrival.says}")
     link = f" {arrival.audio_url}" if arrival.audio_url else ""
-    return f"{head}: {arrival.task_id} {arrival.says}{link}"
+    # A stranger's path may hold line ends, and forge lines of others.
+    return one_line(f"{head}: {arrival.task_id} {arrival.says}{link}")

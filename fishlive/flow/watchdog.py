@@ -164,7 +164,7 @@ class Watchdog:
 
     def flushed(self) -> None:
         """Note that audio was asked for."""
-        if not self._ward.speechless:
+        if self._owed_at is None and not self._ward.speechless:
             self._owe()
 
     def stopped(self) -> None:

@@ -10,19 +10,15 @@ from fishlive.errors import (
     FishLiveError,
     MessageTooLarge,
     ProtocolError,
-    ServerClosed,
     SlotTimeout,
 )
 from fishlive.live.outbox import utf8_bytes
 from fishlive.live.plan import Attempt, Terms
+from fishlive.live.refusals import restarting
 from fishlive.transport.endings import complain
 
 MALFORMED_ATTEMPTS: Final = 2
 """A malformed message may be damage on the way, once; twice it is the service."""
-
-RESTART_CODES: Final = frozenset({1012, 1013})
-"""Closes that say "I am restarting" or "come back later" (IANA's registry of close codes):
-everybody was told the same in the same moment."""
 
 RESTART_WAIT_S: Final = 1.0
 """What is added to the wait after those, times a random number up to 1, in seconds."""
@@ -49,6 +45,7 @@ class Attempts:
         self._since_s: float | None = None
         self._failed = False
         self._stillborn = 0
+        self._malformed = 0
 
     def begin(self, now: float) -> None:
         """Note that a connection is asked for."""
@@ -81,7 +78,8 @@ class Attempts:
         self._stillborn = self._stillborn + 1 if stillborn else 0
         if self._stillborn >= MAX_STILLBORN:
             return None
-        if not _passing(error, self.made):
+        self._malformed += isinstance(error, ProtocolError)
+        if not _passing(error, self._malformed):
             return None
         self._failed = True
         if self._since_s is None:
@@ -91,7 +89,7 @@ class Attempts:
         wait_s = retry.delay_s(error, attempt=self.made, elapsed_s=elapsed_s)
         if wait_s is None or not allowed:
             return None
-        if isinstance(error, ServerClosed) and error.close_code in RESTART_CODES:
+        if restarting(error):
             wait_s += RESTART_WAIT_S * random.random()  # noqa: S311 - jitter is no secret
             if elapsed_s + wait_s > retry.total_s:
                 return None
@@ -119,10 +117,10 @@ class Attempts:
             return False
 
 
-def _passing(error: FishLiveError, made: int) -> bool:
+def _passing(error: FishLiveError, malformed: int) -> bool:
     """Return whether the same may go well the next time."""
     if isinstance(error, SlotTimeout):
         return False  # that was a queue of our own, and long enough
     if isinstance(error, ProtocolError):
-        return made < MALFORMED_ATTEMPTS and not isinstance(error, MessageTooLarge)
+        return malformed < MALFORMED_ATTEMPTS and not isinstance(error, MessageTooLarge)
     return error.retryable

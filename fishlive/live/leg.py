@@ -311,6 +311,7 @@ class Leg:
         error = refusal(event, spoken=self.intake.first_audio_s is not None)
         # It may be the second start on one socket that the service refuses.
         refused_reuse = self._doubtful and not self._answered
+        self._answered = True
         self._end(error, stale=refused_reuse and not isinstance(error, RateLimitError))
 
     def _on_finish(self, event: Finish) -> None:

@@ -14,7 +14,7 @@ from fishlive.errors import ConnectError, ConnectionLost, FishLiveError, Protoco
 from fishlive.flow.governor import Governor
 from fishlive.live.caller import Caller
 from fishlive.live.gate import Gate
-from fishlive.live.refusals import refusal
+from fishlive.live.refusals import refusal, restarting
 from fishlive.live.standby import MAX_AGE_S, SETTLED_S, Standby
 from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
@@ -225,6 +225,8 @@ class Line:
     ) -> None:
         """Cut a socket whose utterance ended in any other way, and open the next.
 
+        Not at once where everybody was sent away in the same moment: who speaks next opens it.
+
         Args:
             error: Why, if the utterance failed: a refusal teaches the governor.
             stale: Whether the socket was no good when the utterance got it.
@@ -238,7 +240,8 @@ class Line:
         if self._lent is socket:
             self._lent = None
             self._gate.cut(error, reopen=True)
-        self.warm()
+        if not restarting(error):
+            self.warm()
 
     async def aclose(self) -> None:
         """Close what is there, stop what is being opened. Idempotent; waits CLOSE_TIMEOUT_S.
@@ -296,7 +299,7 @@ class Line:
             self._verdict = self._verdict or error
             return
         self._gate.hung_up(idle, reopen=used)
-        if used:
+        if used and not restarting(error):
             self.warm()
 
     def on_writable(self) -> None:

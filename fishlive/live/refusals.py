@@ -1,14 +1,21 @@
-"""What an ``error`` event asks of the caller."""
+"""What an ``error`` event, or a close, asks of the caller."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from fishlive.errors import (
     ConcurrencyLimitError,
     FishLiveError,
     InvalidRequestError,
+    ServerClosed,
     SynthesisError,
 )
 from fishlive.wire.events import Failure
+
+RESTART_CODES: Final = frozenset({1012, 1013})
+"""Closes that say "I am restarting" or "come back later" (IANA's registry of close codes):
+everybody was told the same in the same moment."""
 
 
 def refusal(event: Failure, *, spoken: bool) -> FishLiveError:
@@ -26,3 +33,8 @@ def refusal(event: Failure, *, spoken: bool) -> FishLiveError:
     if spoken:
         return SynthesisError("error", event.message)
     return InvalidRequestError(event.message)
+
+
+def restarting(error: BaseException | None) -> bool:
+    """Return whether the service asked everybody to come back later, and not all at once."""
+    return isinstance(error, ServerClosed) and error.close_code in RESTART_CODES

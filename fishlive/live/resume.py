@@ -8,18 +8,24 @@ audio are known to meet, and the text behind that is spoken anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from fishlive.audio.fade import Pauses, fade_out
 from fishlive.audio.pcm import SAMPLE_BYTES
 from fishlive.live.plan import Fallback
-from fishlive.text.ledger import Facts, make_ledger
-from fishlive.text.seam import NoSeam, Seam, find_seam, sentence_ends, tags_in_force
+from fishlive.text.ledger import Facts, Ledger, make_ledger
+from fishlive.text.matching import Border, borders, match_words
+from fishlive.text.seam import BLIND_REACH_S, Seam, find_seam, sentence_ends, tags_in_force
+from fishlive.text.speakable import has_speech
 from fishlive.wire.words import Word
 
 MAX_RESUMES: Final = 2
 """Continuations an utterance may have: a listener who has heard three cuts wants an error."""
+
+_HASTE: Final = 2.0
+"""How much faster than it seems a voice may be where no words are aligned: it stumbles over
+numbers, and flies over "and so on"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,11 @@ class Scene:
         speed: The voice's; 1 is ordinary.
     """
 
-    text: str
+    text: str = field(repr=False)
     head_chars: int
-    words: Sequence[Word]
-    latest: Sequence[Word]
-    audio: bytes
+    words: Sequence[Word] = field(repr=False)
+    latest: Sequence[Word] = field(repr=False)
+    audio: bytes = field(repr=False)
     read_s: float
     played_s: float
     sample_rate_hz: int
@@ -63,20 +69,26 @@ class Continuation:
         audio: What is left for the listener of what was not read.
         char: Where in the text of the leg the rest begins.
         prefix: Tags to be sent before the rest.
+        said_s: Until when the words of the leg were said for text before the rest.
         repeated_chars: See Resumed.
         skipped_chars: See Resumed.
     """
 
     how: Literal["exact", "repeat", "skip"]
-    audio: bytes
+    audio: bytes = field(repr=False)
     char: int
-    prefix: str
+    prefix: str = field(repr=False)
+    said_s: float
     repeated_chars: int = 0
     skipped_chars: int = 0
 
 
 def continue_aligned(scene: Scene, fallback: Fallback) -> Continuation | None:
     """Return where every word is heard once, else what the fallback says; None to fail."""
+    if _all_said(scene):
+        whole = len(scene.text)
+        prefix = tags_in_force(scene.text, whole)
+        return Continuation("exact", scene.audio, whole, prefix, scene.received_s)
     pauses = Pauses(scene.audio, scene.sample_rate_hz, origin_s=scene.read_s)
     seam = find_seam(
         scene.text,
@@ -86,50 +98,97 @@ def continue_aligned(scene: Scene, fallback: Fallback) -> Continuation | None:
         sample_rate_hz=scene.sample_rate_hz,
         find_pause=pauses.first,
     )
-    if isinstance(seam, NoSeam):
-        return _inexact(scene, fallback)
-    return _exact(scene, seam)
+    if isinstance(seam, Seam):
+        return _exact(scene, seam)
+    return {"raise": _nothing, "repeat": _repeat, "skip": _skip}[fallback](scene)
 
 
 def continue_segment(scene: Scene, fallback: Fallback) -> Continuation | None:
     """Return how to go on when a segment was lost of which some was heard; None to fail."""
-    whole = len(scene.text)
+    head, whole = scene.head_chars, len(scene.text)
+    chars = whole - head
     if fallback == "repeat":
-        return Continuation("repeat", scene.audio, 0, "", repeated_chars=whole)
+        tags = scene.text[:head]
+        return Continuation("repeat", scene.audio, head, tags, 0.0, repeated_chars=chars)
     if fallback == "skip":
-        return Continuation("skip", scene.audio, whole, "", skipped_chars=whole)
+        tags = tags_in_force(scene.text, whole)
+        return Continuation("skip", scene.audio, whole, tags, scene.received_s, skipped_chars=chars)
     return None
+
+
+def _all_said(scene: Scene) -> bool:
+    """Return whether all text was said, and all of its audio came.
+
+    The newest snapshot may yet be replaced, but not by one that moves a word by more than a step
+    of the grid that times lie on.
+    """
+    match = match_words(scene.latest, scene.text)
+    found = borders(scene.latest, match)
+    if not found or has_speech(scene.text[found[-1].char :]):
+        return False
+    last = found[-1]
+    return last.next_s is None and last.end_s + BLIND_REACH_S <= scene.received_s
 
 
 def _exact(scene: Scene, seam: Seam) -> Continuation:
     read = round(scene.read_s * scene.sample_rate_hz)
     kept = scene.audio[: max(0, seam.at_sample - read) * SAMPLE_BYTES]
     audio = fade_out(kept, scene.sample_rate_hz)
-    return Continuation("exact", audio, seam.resume_char, seam.prefix)
+    return Continuation("exact", audio, seam.resume_char, seam.prefix, seam.at_s)
 
 
-def _inexact(scene: Scene, fallback: Fallback) -> Continuation | None:
-    if fallback == "raise":
-        return None
-    ledger = make_ledger(
+def _nothing(_scene: Scene) -> None:
+    """Fail: what would follow is not known."""
+
+
+def _repeat(scene: Scene) -> Continuation:
+    """Say the sentence again in which it broke off."""
+    found = _received(scene)
+    ledger = _ledger(scene, found)
+    ends = [end for end in sentence_ends(scene.text) if end <= ledger.spoken_chars]
+    char = max([scene.head_chars, *ends])
+    said_s = max((border.end_s for border in found if border.char <= char), default=0.0)
+    return Continuation(
+        "repeat",
+        scene.audio,
+        char,
+        tags_in_force(scene.text, char),
+        said_s,
+        repeated_chars=max(0, ledger.received_chars - char),
+    )
+
+
+def _skip(scene: Scene) -> Continuation:
+    """Leave out what is missing of the sentence in which it broke off."""
+    ledger = _ledger(scene, _received(scene))
+    ends = (end for end in sentence_ends(scene.text) if end >= ledger.received_chars)
+    char = min(ends, default=len(scene.text))
+    return Continuation(
+        "skip",
+        scene.audio,
+        char,
+        tags_in_force(scene.text, char),
+        scene.received_s,
+        skipped_chars=max(0, char - ledger.spoken_chars),
+    )
+
+
+def _received(scene: Scene) -> list[Border]:
+    """Return where text and audio meet, as far as audio came."""
+    found = borders(scene.latest, match_words(scene.latest, scene.text))
+    return [border for border in found if border.end_s <= scene.received_s]
+
+
+def _ledger(scene: Scene, found: list[Border]) -> Ledger:
+    """Return what came, and rather more than less of it where only the pace of the voice tells."""
+    aligned_s = found[-1].end_s if found else 0.0
+    at_most_s = aligned_s + _HASTE * (scene.received_s - aligned_s)
+    return make_ledger(
         Facts(
             [scene.text],
             len(scene.text),
-            words=scene.latest,
-            received_s=scene.received_s,
-            played_s=scene.received_s,
-            playing="consumed",
+            words=[word for word in scene.latest if word.end_s <= scene.received_s],
+            received_s=at_most_s,
             speed=scene.speed,
         )
     )
-    ends = list(sentence_ends(scene.text))
-    if fallback == "repeat":
-        ends = [scene.head_chars, *ends]
-        char = max(end for end in ends if end <= max(ledger.spoken_chars, scene.head_chars))
-        repeated = max(0, ledger.received_chars - char)
-        prefix = tags_in_force(scene.text, char)
-        return Continuation("repeat", scene.audio, char, prefix, repeated_chars=repeated)
-    char = min((end for end in ends if end >= ledger.received_chars), default=len(scene.text))
-    skipped = max(0, char - ledger.spoken_chars)
-    prefix = tags_in_force(scene.text, char)
-    return Continuation("skip", scene.audio, char, prefix, skipped_chars=skipped)

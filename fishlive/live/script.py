@@ -50,9 +50,18 @@ class Script:
         """Return what to say to say it all again: text in as few pieces as orders allow."""
         return list(_runs(self.items))
 
-    def replace(self, text: str) -> None:
-        """Forget what was said; ``text`` is what is left to be said again."""
-        self.items[:] = [text] if text else []
+    def cut(self, char: int, prefix: str = "") -> None:
+        """Forget the text before ``char`` and its orders; say ``prefix`` before what is left."""
+        rest: list[Item] = []
+        before = 0
+        for item in self.items:
+            if not isinstance(item, Order):
+                kept = item[max(0, char - before) :]
+                before += len(item)
+                rest += [kept] if kept else []
+            elif rest:  # a flush without text is none
+                rest.append(item)
+        self.items[:] = [prefix, *rest] if rest and prefix else rest
         self._joined = 0
 
 

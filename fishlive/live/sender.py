@@ -103,6 +103,8 @@ class Sender:
         self._segmented = segmented
         self._held = False  # whether a segment is over and its finish awaited
         self._script_from_bytes = 0  # text sent before the script began
+        self._lead = ""  # what the next text has to begin with: tags that are in force
+        self._unsent = ""  # what was left at the end
         self._late = False  # whether FIRST_FLUSH_S have passed since the first text
         self._socket: Socket | None = None
         self._unflushed = False  # whether text was sent that no flush followed
@@ -115,6 +117,11 @@ class Sender:
     def text_bytes(self) -> int:
         """UTF-8 bytes of text sent."""
         return self.outbox.added_bytes - self.outbox.queued_bytes
+
+    @property
+    def unsent(self) -> str:
+        """Text that was queued and not sent, also after the end."""
+        return self._unsent or self.outbox.text
 
     @property
     def waited_s(self) -> float:
@@ -151,13 +158,16 @@ class Sender:
             else:
                 self._write_stop(socket, protocol)
 
-    def rewrite(self, text: str) -> None:
-        """Make ``text`` the script, with the order that stood at its end; it was sent before."""
-        last = self.script.items[-1] if self.script.items else None
-        self.script.replace(text)
-        if text and isinstance(last, Order):
-            self._note(last)
-        self._script_from_bytes = self.text_bytes - utf8_bytes(text)
+    def rewrite(self, char: int, prefix: str) -> None:
+        """Leave of the script what is behind ``char``, which was sent before.
+
+        Args:
+            char: In the text of the script.
+            prefix: What the next socket is told before that, or else before the next text.
+        """
+        self.script.cut(char, prefix)
+        self._lead = "" if self.script.items else prefix
+        self._script_from_bytes = self.text_bytes - utf8_bytes(self.script.text)
 
     def detach(self) -> None:
         """Write to no socket until the next :meth:`attach`."""
@@ -167,6 +177,7 @@ class Sender:
     def close(self) -> None:
         """Send nothing more; whoever waits for room goes on."""
         self._socket = self._watch = None
+        self._unsent = self.unsent
         self.outbox.clear()
         self.full = False
         self.look = True
@@ -222,8 +233,13 @@ class Sender:
             if (
                 not socket.writable
                 or self._held
-                or buffer.level is not _FREE
-                or (credit.marked_s is not None and credit.spent)
+                # What has been said may be asked for: a player that marks rarely needs the end.
+                or (
+                    items[0].__class__ is str
+                    and (
+                        buffer.level is not _FREE or (credit.marked_s is not None and credit.spent)
+                    )
+                )
             ):
                 self._block(socket)
                 return
@@ -292,6 +308,9 @@ class Sender:
         return not waits and not self._held
 
     def _send_text(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+        if self._lead:
+            self.replayed_bytes += utf8_bytes(self._lead)
+            text, self._lead = self._lead + text, ""
         self._say(socket, protocol, text)
         self._note(text)
         if self.first_text_s is None and has_speech(text):

@@ -197,6 +197,8 @@ class _Listed:
 
 async def _close(*sources: object) -> None:
     """Close iterator and source, within CLOSE_TIMEOUT_S. Their failures interest nobody now."""
+    import anyio
+
     for source in dict.fromkeys(sources):
         close = getattr(source, "aclose", None) or getattr(source, "close", None)
         if close is None:
@@ -204,7 +206,9 @@ async def _close(*sources: object) -> None:
         with contextlib.suppress(Exception):
             closing = close()
             if hasattr(closing, "__await__"):
-                await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+                # In this very task: asyncio.wait_for makes another one before Python 3.12.
+                with anyio.move_on_after(CLOSE_TIMEOUT_S):
+                    await closing
 
 
 async def _close_unread(source: TextSource) -> None:

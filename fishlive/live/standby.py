@@ -132,10 +132,17 @@ class Standby:
 
         Returns whether it was the last one. Cancelling cuts what is left.
         """
-        self._sizes.remove(size)
+        if size in self._sizes:  # else everything was closed meanwhile
+            self._sizes.remove(size)
         if self._sizes:
             self._trim()
             return False
+        await self.aclose()
+        return True
+
+    async def aclose(self) -> None:
+        """Close everything, whoever is left. Idempotent; cancelling cuts what is left."""
+        self._sizes.clear()
         self._stop()
         opening, warm = list(self._opening.values()), self._warm[:]
         for task in opening:
@@ -149,7 +156,6 @@ class Standby:
                 task_.cancel()
             for one in warm:
                 self._drop(one)
-        return True
 
     def start(self) -> None:
         """Fill up from now on: somebody speaks. Begins anew after a refusal for good."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from math import inf
 
 from fishlive.errors import (
     FishLiveError,
@@ -30,12 +30,10 @@ from fishlive.live.sender import Sender
 from fishlive.live.stats import Interruption, Outcome, UtteranceStats
 from fishlive.models.tts import audio_bytes_per_second
 from fishlive.text.flush import FlushPolicy
-from fishlive.text.ledger import Ledger, make_ledger
+from fishlive.text.ledger import Facts, Ledger, make_ledger
+from fishlive.text.seam import tags_in_force
 from fishlive.text.speakable import has_speech
 from fishlive.wire.words import Word
-
-WAV_HEADER_BYTES: Final = 44
-"""What a WAV container adds once, in bytes."""
 
 
 class Turn:
@@ -113,32 +111,15 @@ class Turn:
     @property
     def ledger(self) -> Ledger:
         """What became of every character so far."""
-        return make_ledger(self._past.facts(self._leg, finished=self._complete))
+        return make_ledger(self._facts())
 
     def stats(self) -> UtteranceStats:
         """Return its numbers so far."""
-        buffer, sender, leg = self.buffer.stats(), self.sender, self._leg
-        text_s, audio_s = sender.first_text_s, leg.intake.first_audio_s
-        ended_s = self.loop.time() if self._ended_s is None else self._ended_s
-        request = self._plan.request
-        header_bytes = WAV_HEADER_BYTES if request.effective_format == "wav" else 0
-        payload_bytes = max(0, buffer.received_bytes - header_bytes)
-        return UtteranceStats(
-            connect_s=None if leg.handshake is None else leg.handshake.connect_s,
-            slot_wait_s=self._past.slot_wait_s + leg.waiting_s(),
-            socket_reused=leg.reused,
-            first_text_s=None if text_s is None else text_s - self._began_s,
-            first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
-            leading_silence_s=leg.intake.leading_silence_s,
-            audio_s=payload_bytes / self._bytes_per_s,
-            wall_s=ended_s - self._began_s,
-            messages=buffer.received_chunks + self._past.merged + leg.intake.merged,
-            audio_bytes=buffer.received_bytes,
-            text_utf8_bytes=sender.text_bytes,
-            peak_buffer_bytes=buffer.peak_bytes,
-            text_wait_s=sender.waited_s,
-            pauses=buffer.socket_pauses,
-            attempts=self._past.attempts + self._attempts.made,
+        return self._past.stats(
+            self._leg,
+            began_s=self._began_s,
+            ended_s=self.loop.time() if self._ended_s is None else self._ended_s,
+            attempts=self._attempts.made,
             outcome=self.outcome,
         )
 
@@ -235,6 +216,7 @@ class Turn:
             return
         self._complete = True
         self._ended_s = self.loop.time()
+        self._stop_pause()
         self.sender.close()
         self.buffer.end()
 
@@ -255,16 +237,17 @@ class Turn:
             self._restart()
             self._ask()
             return
+        if heard:  # a continuation has attempts of its own, of which this was the first
+            self._past.attempts += self._attempts.made - 1
+            self._attempts = Attempts(self._plan.terms)
         wait_s = self._attempts.wait_s(error, self.loop.time(), stillborn=leg.stillborn)
         if self._outcome is not Outcome.RUNNING:  # the hook interrupted us
             return
-        if wait_s is None or not self._attempts.afford(self.sender.script.text):
+        if wait_s is None:
             self.fail(error)
             return
-        if heard and not self._go_on(error):
+        if not (self._go_on(error) if heard else self._start_over(error)):
             return
-        if not heard:
-            self._restart()
         self._pause = self.loop.call_later(wait_s, self._again)
 
     # Endings
@@ -277,8 +260,7 @@ class Turn:
         if self._stash:
             self.buffer.put(self._stash)
         if isinstance(error, FishLiveError):
-            facts = self._past.facts(self._leg, finished=False)
-            error._account = partial(make_ledger, facts)
+            error._account = self._past.account(self._facts())
             error.audio_bytes = self.buffer.received_bytes
             error.attempts = error.attempts or self._past.attempts + self._attempts.made
             error.trace_id = error.trace_id or self._leg.trace_id
@@ -296,7 +278,7 @@ class Turn:
         """
         if not self.running:
             return self._interruption
-        facts = self._past.facts(self._leg, finished=self._complete)
+        facts = self._facts()
         read_bytes = self.buffer.read_bytes
         dropped_bytes = self.buffer.discard(error)
         self._interruption = Interruption(
@@ -311,9 +293,7 @@ class Turn:
         self._ended_s = self.loop.time()
         self.sender.close()
         self._leg.cut(self.error)
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
+        self._stop_pause()
         self._on_stop()
 
     # Inside
@@ -328,6 +308,22 @@ class Turn:
             deadlines=self._plan.terms.deadlines,
         )
 
+    def _facts(self) -> Facts:
+        return self._past.facts(self._leg, text_ended=self.text_ended, finished=self._complete)
+
+    def _stop_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+
+    def _start_over(self, error: FishLiveError) -> bool:
+        """Begin again, or fail if that is too dear; return whether it began."""
+        if not self._attempts.afford(self.sender.script.text):
+            self.fail(error)
+            return False
+        self._restart()
+        return True
+
     def _restart(self) -> None:
         """Begin again: what came is forgotten, what was said will be said again."""
         unheard = self.buffer.queued()
@@ -339,7 +335,11 @@ class Turn:
 
     def _next_segment(self) -> None:
         """Say the text that follows over another socket."""
-        self._begin_anew("", "")
+        text = self.sender.script.text
+        self._past.end(self._leg)
+        self._past.attempts += self._attempts.made
+        self._attempts = Attempts(self._plan.terms)
+        self._begin_anew(len(text), tags_in_force(text, len(text)))
         if self.sender.outbox.queued_bytes:
             self._ask()
 
@@ -356,13 +356,14 @@ class Turn:
         scene = self._past.scene(self._leg)
         how = continue_segment if self._segmented else continue_aligned
         plan = how(scene, self._plan.terms.fallback)
-        if plan is None:
+        rest = "" if plan is None else scene.text[plan.char :]
+        if plan is None or not self._attempts.afford(plan.prefix + rest if rest else ""):
             self.fail(error)
             return False
+        self._past.end(self._leg)
         self.buffer.requeue(plan.audio)
-        rest = scene.text[plan.char :]
         at_s = self.credit.received_s
-        self._begin_anew(plan.prefix, rest)
+        self._begin_anew(plan.char, plan.prefix, plan.said_s)
         self._past.went_on(
             Resumed(error, plan.how, at_s, len(rest), plan.repeated_chars, plan.skipped_chars)
         )
@@ -374,12 +375,11 @@ class Turn:
             return False
         return True
 
-    def _begin_anew(self, prefix: str, rest: str) -> None:
-        """Put what was said behind us, but for ``rest``, which the next leg says again."""
-        self._past.close(self._leg, rest=rest, prefix=prefix, attempts=self._attempts.made)
-        self._attempts = Attempts(self._plan.terms)
+    def _begin_anew(self, char: int, prefix: str, said_s: float = inf) -> None:
+        """Put what was said before ``char`` behind us: the next leg says the rest again."""
+        self._past.close(self._leg, char, prefix, said_s)
         self._stash = b""
-        self.sender.rewrite(prefix + rest if rest else "")
+        self.sender.rewrite(char, prefix)
         self._leg = self._new_leg()
 
     def _ask(self) -> None:

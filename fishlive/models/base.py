@@ -104,13 +104,23 @@ def on_wire(value: object) -> object:
 
 def explained(error: ValidationError) -> ConfigError:
     """Return the first failure as an error of ours, without users' text in it."""
-    details = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    for each in found:
+        _let_go(each.get("ctx", {}).get("error"))
+    details = found[0]
     inner = details.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):
         return _inside(inner, details["loc"])
     argument = _dotted(details["loc"])
     rule = _rule(details)
     return ConfigError(f"{argument} must be {rule}{_shown(argument, details)}", argument=argument)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget the frames of an error that pydantic keeps, where no collector finds the cycle."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__
 
 
 def _inside(inner: ConfigError, loc: tuple[int | str, ...]) -> ConfigError:

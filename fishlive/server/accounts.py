@@ -8,6 +8,7 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Final
 
+from fishlive.server.guard import looks_real
 from fishlive.server.refusal import Refusal
 from fishlive.server.settings import Settings
 
@@ -43,6 +44,9 @@ one."""
 # Sentences of the service, as third parties saw them (api notes, 2026-10).
 NO_KEY: Final = "this route requires an api-key"
 BAD_KEY: Final = "Invalid Token"
+REAL_KEY: Final = (
+    "Invalid Token. This is a local server, and that looks like a real key: do not send it here"
+)
 NO_CREDIT: Final = "Insufficient API credit. Add credit to this account to go on."
 TOO_MANY: Final = "exceeded your current concurrency limit"
 # The example of the timestamp endpoint's description (OpenAPI, 2026-09).
@@ -77,6 +81,7 @@ class Account:
 
     def __init__(self, settings: Settings) -> None:
         self._keys = [key.encode() for key in settings.keys]
+        self._any_key = settings.accept_any_key
         self.limit: int = settings.concurrency
         self.running: int = 0
         self._endless = settings.credit is None
@@ -99,8 +104,9 @@ class Account:
             raise Refusal(HTTPStatus.UNAUTHORIZED, NO_KEY)
         # What is no UTF-8 in a header arrives as surrogates: still only a wrong key.
         offered = key.strip().encode("utf-8", "surrogateescape")
-        if not any(hmac.compare_digest(offered, known) for known in self._keys):
-            raise Refusal(HTTPStatus.UNAUTHORIZED, BAD_KEY)
+        if self._any_key or any(hmac.compare_digest(offered, known) for known in self._keys):
+            return
+        raise Refusal(HTTPStatus.UNAUTHORIZED, REAL_KEY if looks_real(key.strip()) else BAD_KEY)
 
     def admit(self, authorization: str | None, model: str) -> None:
         """Let a paid request in, or raise its Refusal: 401 without a key, 402 without credit.

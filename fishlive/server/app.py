@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -13,10 +14,15 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 
 from fishlive.errors import ConfigError, UsageError
+from fishlive.faults import Fault, read_faults
 from fishlive.server.accounts import Account, known_model
 from fishlive.server.desk import Desk
 from fishlive.server.door import Door, stamp
+from fishlive.server.faults.playing import Playing
+from fishlive.server.faults.stage import stage_of
+from fishlive.server.faults.stage import stamp as stamp_fault
 from fishlive.server.gateway.jobs import Jobs
+from fishlive.server.guard import HTTP_IDLE_S, body_in_time, check_crowd, check_exposure
 from fishlive.server.live import Conversation
 from fishlive.server.refusal import Refusal, bad_request
 from fishlive.server.routes import LIVE, LIVE_TIMED, ROUTES, Access, Route
@@ -45,8 +51,10 @@ class LocalServer:
 
     Args:
         settings: What it does; keywords replace single settings.
-        host: Address to listen on. Anything but loopback lets others in.
+        host: Address to listen on. Anything but loopback lets others in, and needs
+            ``allow_remote`` and a long key.
         port: 0 takes a free one.
+        on_fault: Called with each fault as it is played, in the server's loop.
 
     Raises:
         ConfigError: A setting that does not exist or cannot be.
@@ -58,12 +66,19 @@ class LocalServer:
         *,
         host: str = LOOPBACK,
         port: int = 0,
+        on_fault: Callable[[Fault], None] | None = None,
         **changes: Any,
     ) -> None:
         try:
             self.settings: Settings = replace(settings or Settings(), **changes)
         except TypeError as error:
             raise ConfigError(f"no such setting: {error}") from error
+        check_exposure(
+            host,
+            self.settings.keys,
+            allowed=self.settings.allow_remote,
+            any_key=self.settings.accept_any_key,
+        )
         self._host = host
         self._wanted_port = port
         self._door = Door((*self.settings.hosts, host))
@@ -71,6 +86,7 @@ class LocalServer:
         self._port = 0
         self._desk: Desk | None = None
         self._conversations: set[Conversation] = set()
+        self._playing = Playing(read_faults(self.settings.faults), told=on_fault)
 
     @property
     def key(self) -> str:
@@ -120,10 +136,11 @@ class LocalServer:
             access_log=None,
             handler_cancellation=True,  # a client that leaves stops its voice at once
             shutdown_timeout=GOODBYE_S,
+            keepalive_timeout=HTTP_IDLE_S,
         )
         try:
             await self._runner.setup()
-            await web.TCPSite(self._runner, self._host, self._wanted_port).start()
+            port = await self._playing.listen(self._runner, self._host, self._wanted_port)
         except OSError as error:
             await self.aclose()
             where = f"{self._host}:{self._wanted_port}"
@@ -133,15 +150,33 @@ class LocalServer:
         except BaseException:  # cancelled, too: nobody would close a server that did not start
             await self.aclose()
             raise
-        self._port = self._runner.addresses[0][1]
+        self._port = port
 
     async def aclose(self) -> None:
         """Stop speaking, say goodbye, and stop listening. Idempotent."""
         runner, self._runner, self._port = self._runner, None, 0
         if runner is None or self._desk is None:
             return
-        await runner.cleanup()
+        async with self._playing.leaving():
+            await runner.cleanup()
         await _shut(self._desk)
+
+    def play(self, *faults: Fault | str) -> None:
+        """Let these go wrong from now on: open sockets meet them at the next place.
+
+        Raises:
+            ConfigError: One cannot be; says which.
+        """
+        self._playing.play(read_faults(faults))
+
+    def heal(self) -> None:
+        """Let nothing go wrong any more; what a fault keeps open is reset."""
+        self._playing.heal()
+
+    @property
+    def played(self) -> Counter[str]:
+        """How often each fault was played, by its line; 0 for any other."""
+        return self._playing.played
 
     async def serve_forever(self) -> None:
         """Serve until cancelled. Starts if it was not started, and closes then."""
@@ -186,7 +221,11 @@ class LocalServer:
         async def answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
             try:
                 self._door.check(request)
-                return await handler(request)
+                check_crowd(self._runner, self.settings.max_connections)
+                if (played := await self._playing.arrive(request)) is not None:
+                    return played
+                with body_in_time(request):
+                    return await handler(request)
             except Refusal as refusal:
                 return refusal.response()
             except web.RequestPayloadError:  # a compression or chunks that are none
@@ -199,6 +238,7 @@ class LocalServer:
 
         async def stamped(request: web.Request, response: web.StreamResponse) -> None:
             stamp(request, response, desk.account)
+            stamp_fault(request, response)
 
         app = web.Application(middlewares=[answer], client_max_size=self.settings.max_body_bytes)
         app.on_response_prepare.append(stamped)
@@ -242,7 +282,9 @@ class LocalServer:
         socket = web.WebSocketResponse(
             max_msg_size=self.settings.max_message_bytes, compress=False, timeout=CLOSE_S
         )
-        conversation = Conversation(socket, desk=desk, model=model, timed=timed)
+        conversation = Conversation(
+            socket, desk=desk, model=model, timed=timed, stage=stage_of(request)
+        )
         with contextlib.ExitStack() as held:
             full = desk.account.full
             if self.settings.idle_sockets_count and not full:

@@ -19,6 +19,10 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{
 (observability page, 2026-08)."""
 
 
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+"""What browsers say of requests that another origin's page makes (Fetch Metadata, W3C)."""
+
+
 class Door:
     """Checks where a request is addressed to and which page sent it.
 
@@ -39,7 +43,12 @@ class Door:
                 HTTPStatus.FORBIDDEN, "this local server does not answer to that Host: see `hosts`"
             )
         origin = request.headers.get("Origin")
-        if origin is not None and not self._at_home(_host_of(origin)):
+        foreign = (
+            _is_fetched_elsewhere(request)
+            if origin is None
+            else not self._at_home(_host_of(origin))
+        )
+        if foreign:
             raise Refusal(
                 HTTPStatus.FORBIDDEN, "this local server is not for foreign web pages: see `hosts`"
             )
@@ -65,6 +74,15 @@ def stamp(request: web.BaseRequest, response: web.StreamResponse, account: Accou
     response.headers["ratelimit-limit-concurrency"] = str(account.limit)
     response.headers["ratelimit-current-concurrency"] = str(account.running)
     response.headers["x-fish-trace-id"] = trace_id(request)
+
+
+def _is_fetched_elsewhere(request: web.Request) -> bool:
+    """Return whether a foreign page fetches this without saying its origin, as images are.
+
+    A link that somebody follows is no such thing: the page it is on sees nothing of the answer.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return site in _ELSEWHERE and request.headers.get("Sec-Fetch-Mode") != "navigate"
 
 
 def _host_of(url: str) -> str:

@@ -14,6 +14,8 @@ from fishlive.errors import MessageTooLarge, ProtocolError
 from fishlive.server.accounts import TOO_MANY, TOO_MANY_EVENT, Slot
 from fishlive.server.cutting import TextBuffer
 from fishlive.server.desk import Desk
+from fishlive.server.faults.scene import FinishedEarly
+from fishlive.server.faults.stage import Stage
 from fishlive.server.refusal import Refusal, bad_request
 from fishlive.server.request import Order, read_order
 from fishlive.server.speaking import Inbox, Piece, Speaking, Spoken
@@ -86,9 +88,17 @@ class Conversation:
     """
 
     def __init__(
-        self, socket: web.WebSocketResponse, *, desk: Desk, model: str, timed: bool
+        self,
+        socket: web.WebSocketResponse,
+        *,
+        desk: Desk,
+        model: str,
+        timed: bool,
+        stage: Stage,
     ) -> None:
         self._socket = socket
+        self._stage = stage
+        stage.say, stage.shut = socket.send_bytes, socket.close
         self._desk = desk
         self._model = model
         self._timed = timed
@@ -98,8 +108,10 @@ class Conversation:
     async def run(self) -> None:
         """Serve until the socket closes, or something is refused."""
         try:
+            await self._stage.opened()
             async for event in self._events():
-                self._take(event)
+                if await self._stage.heard(event):
+                    self._take(event)
         except Refusal as refusal:
             await self.refuse(refusal)
         except MessageTooLarge as error:
@@ -131,7 +143,13 @@ class Conversation:
 
     async def _events(self) -> AsyncIterator[ClientEvent]:
         while True:
-            message = await self._socket.receive()
+            try:
+                message = await self._socket.receive(self._desk.settings.idle_s)
+            except asyncio.TimeoutError:
+                if self._tasks:  # it listens
+                    continue
+                await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"idle")
+                return
             if message.type is WSMsgType.TEXT:
                 continue  # text frames are ignored (OpenAPI description, 2026-09)
             if message.type is not WSMsgType.BINARY:
@@ -215,19 +233,22 @@ class Conversation:
             emit=self._emit,
             timed=self._timed,
         )
-        reason, message = "stop", None
+        reason, message, finish = "stop", None, b""
         try:
             await speaking.run(turn.inbox)
         except ConnectionError:
             return  # the client is gone; the reader notices too
+        except FinishedEarly as early:
+            finish = early.message
         except Exception as error:  # noqa: BLE001 - whatever broke, the client must hear of it
             _log.warning("speaking failed", exc_info=error)
             reason, message = "error", "the voice failed"
-        turn.end()  # before anybody can know of it, so that the slot is free when they do
         elapsed_s = asyncio.get_running_loop().time() - turn.begun_s
-        finish = encode_finish(reason, message=message, time_ms=round(1000 * elapsed_s))
+        usual = encode_finish(reason, message=message, time_ms=round(1000 * elapsed_s))
         try:
-            await self._socket.send_bytes(finish)
+            finish = finish or await self._stage.finishing(usual)
+            turn.end()  # before anybody can know of it, so that the slot is free when they do
+            await self._stage.finish(finish)
         except ConnectionError:
             return
         if settings.closes(timed=self._timed):
@@ -235,7 +256,7 @@ class Conversation:
 
     async def _emit(self, spoken: Spoken) -> None:
         if self._timed:
-            await self._socket.send_bytes(
+            await self._stage.audio(
                 encode_timed_audio(
                     spoken.audio,
                     chunk_seq=spoken.chunk_seq,
@@ -245,7 +266,7 @@ class Conversation:
                 )
             )
         else:
-            await self._socket.send_bytes(encode_audio(spoken.audio))
+            await self._stage.audio(encode_audio(spoken.audio))
 
     async def _silence(self) -> None:
         """Stop speaking, and wait until it stopped."""

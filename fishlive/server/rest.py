@@ -14,6 +14,7 @@ from aiohttp import web
 from fishlive.server.bodies import MESSAGEPACK, parsed
 from fishlive.server.cutting import TextBuffer
 from fishlive.server.desk import Desk
+from fishlive.server.faults.stage import stage_of
 from fishlive.server.refusal import Refusal, bad_request
 from fishlive.server.request import Order, read_order
 from fishlive.server.speaking import Inbox, Piece, Speaking, Spoken
@@ -75,16 +76,24 @@ async def _stream(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": form.mime or order.mime})
 
-    async def emit(spoken: Spoken) -> None:
+    stage = stage_of(request)
+
+    async def say(data: bytes) -> None:
         if not response.prepared:
             await response.prepare(request)
-        await response.write(form.write(spoken))
+        await response.write(data)
 
+    async def emit(spoken: Spoken) -> None:
+        await stage.audio(form.write(spoken))
+
+    stage.say = say
     speaking = Speaking(
         order, studio=desk.studio, profile=desk.settings.pace, emit=emit, timed=form.timed
     )
     try:
+        await stage.started()
         await speaking.run(_inbox(order))
+        await stage.finishing(b"")
     except ConnectionError:
         return response  # the client is gone
     except Exception as error:  # whatever broke, the client must hear of it

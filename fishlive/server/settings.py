@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from fishlive.errors import ConfigError
+from fishlive.faults import Fault, read_faults
 from fishlive.limits import MAX_MESSAGE_BYTES, MIB
+from fishlive.server.guard import check_idle, check_keys
 
 DEFAULT_KEY: Final = "local"
 """The only key that opens a local server unless told otherwise: short, and no real key's shape."""
@@ -16,6 +19,15 @@ DEFAULT_KEY: Final = "local"
 DEFAULT_CONCURRENCY: Final = 1000
 """Utterances at once, unless told otherwise: a bound on memory, out of the way of a test that is
 not about it. The service's own limits are 5, 15 and 50 (pricing page, 2026-08-21)."""
+
+MAX_CONNECTIONS: Final = 4096
+"""Connections at once, WebSockets among them: a bound on file descriptors, four times what may
+speak at once."""
+
+IDLE_S: Final = 900.0
+"""How long a WebSocket may say nothing while nothing is spoken, in seconds. The service documents
+no such limit; a model that thinks for five minutes must not meet one, a socket that was forgotten
+should."""
 
 MAX_BODY_BYTES: Final = 50 * MIB
 """Largest HTTP body: the service answers 413 above some 50 MiB (observed, api notes, 2026-10)."""
@@ -80,7 +92,11 @@ class Settings:
     """Everything that can be set on a local server; the defaults suit deployed clients.
 
     Attributes:
-        keys: API keys that are accepted; they share one account. Anything else is a 401.
+        keys: API keys that are accepted; they share one account. Anything else is a 401. None may
+            look like a real one.
+        accept_any_key: Whether every key is accepted, real ones too. They are not kept.
+        allow_remote: Whether it may listen on an address that other machines reach. Its keys then
+            have 16 characters at least.
         credit: US dollars on the account; None for no end. Empty is a 402, except for the free
             model. An utterance that was begun is spoken to its end.
         concurrency: Utterances that may run at once, over WebSocket and HTTP together. A slot is
@@ -103,7 +119,11 @@ class Settings:
         training_s: Seconds from a voice's creation to ``trained`` (or ``failed``). 0 as documented:
             "fast means model instantly available after creation".
         max_message_bytes: Largest WebSocket message; a larger one closes with 1009.
-        max_body_bytes: Largest HTTP body; a larger one is a 413.
+        max_body_bytes: Largest HTTP body; a larger one is a 413. One that is not there after a
+            minute ends its connection.
+        max_connections: Connections at once; a request on one more is a 503.
+        idle_s: Seconds a WebSocket may say nothing while nothing is spoken; then it is closed with
+            1001. None for as long as it likes.
         max_text_bytes: Most text in one utterance, in bytes of UTF-8.
         hosts: Host names, besides loopback's and the bound one, that requests may be addressed
             to and web pages may come from.
@@ -113,11 +133,14 @@ class Settings:
             (before the acknowledgement), ``out-of-order`` (each waits for the next),
             ``failure-first`` (a failure, then the truth), ``garbage``.
         allow_local_webhooks: Whether callbacks may go to loopback.
+        faults: What goes wrong, as :mod:`fishlive.faults` writes it: ``["rst@audio:3"]``.
         allow_local_links: Whether links that a gateway is sent are fetched, from loopback only;
             otherwise they are recorded and left alone.
     """
 
     keys: tuple[str, ...] = field(default=(DEFAULT_KEY,), repr=False)
+    accept_any_key: bool = False
+    allow_remote: bool = False
     credit: float | None = None
     concurrency: int = DEFAULT_CONCURRENCY
     concurrency_refusal: Literal["event", "upgrade"] = "event"
@@ -133,21 +156,26 @@ class Settings:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_body_bytes: int = MAX_BODY_BYTES
     max_text_bytes: int = MAX_TEXT_BYTES
+    max_connections: int = MAX_CONNECTIONS
+    idle_s: float | None = IDLE_S
     hosts: tuple[str, ...] = ()
     era: Era = "2026-09"
     task_s: float = 0.0
     callbacks: Callbacks = "once"
     allow_local_webhooks: bool = False
     allow_local_links: bool = False
+    faults: Sequence[Fault | str | Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a setting that cannot be."""
         keys: object = self.keys  # "local" is a sequence of strings too, and a likely slip
         if not isinstance(keys, tuple) or not keys or not all(keys):
             raise ConfigError("keys is a tuple of at least one key", argument="keys")
+        check_keys(self.keys, any_key=self.accept_any_key)
+        check_idle(self.idle_s)
         if self.concurrency_refusal not in ("event", "upgrade"):
             raise ConfigError("'event' or 'upgrade'", argument="concurrency_refusal")
-        for name in ("concurrency", "max_message_bytes", "max_body_bytes", "max_text_bytes"):
+        for name in ("concurrency", *(n for n in self.__slots__ if n.startswith("max_"))):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1", argument=name)
         if not (math.isfinite(self.training_s) and self.training_s >= 0):
@@ -162,6 +190,7 @@ class Settings:
         if not 0 <= self.task_s < float("inf"):
             raise ConfigError("a number of seconds from 0", argument="task_s")
         _ = self.pace
+        object.__setattr__(self, "faults", read_faults(self.faults))
 
     @property
     def pace(self) -> Profile:

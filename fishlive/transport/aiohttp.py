@@ -85,6 +85,9 @@ def _own_session(dial: Dial) -> aiohttp.ClientSession:
 
     async def on_connected(*_: object) -> None:
         dial.phase, dial.watched = "upgrade", None
+        dial.asked_s = dial.elapsed_s()
+        if dial.tls is None:  # else TCP and TLS come as one
+            dial.tcp_s = dial.asked_s - (dial.dns_s or 0.0)
 
     trace = aiohttp.TraceConfig()
     trace.on_dns_resolvehost_end.append(on_resolved)
@@ -95,9 +98,12 @@ def _own_session(dial: Dial) -> aiohttp.ClientSession:
         happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S,
         socket_factory=watched_socket,
     )
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace]
     )
+    # It would ask a second time, unseen by whoever counts attempts, where the server hung up.
+    session._retry_connection = False
+    return session
 
 
 async def _upgrade(
@@ -112,7 +118,7 @@ async def _upgrade(
         if why := _why_no_upgrade(headers, key):
             raise UpgradeError(f"the answer is no WebSocket upgrade: {why}", status=101)
         opened = AiohttpSocket(target, receiver, response)
-        opened.attach(Handshake(dial.elapsed_s(), dial.dns_s, headers=headers))
+        opened.attach(dial.handshake(headers))
     except BaseException:
         response.close()
         raise

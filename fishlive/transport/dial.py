@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ from fishlive.errors import (
     TLSError,
 )
 from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, RECEIVE_BUFFER_BYTES
-from fishlive.transport.socket import Socket, Target
+from fishlive.transport.socket import Handshake, Socket, Target
 
 AnySocket = TypeVar("AnySocket", bound=Socket)
 
@@ -98,6 +98,7 @@ class Dial:
         phase: ``dns``, ``tcp``, ``tls`` or ``upgrade``: what goes on, or went wrong.
         dns_s: Seconds spent resolving; None before.
         tcp_s: Seconds spent on the TCP handshake; None before.
+        asked_s: Seconds until the upgrade was asked for; None before, and where it is not known.
         watched: A socket that somebody else connects, only to see how far it is.
     """
 
@@ -109,6 +110,7 @@ class Dial:
         self.phase: str = "dns"
         self.dns_s: float | None = None
         self.tcp_s: float | None = None
+        self.asked_s: float | None = None
         self.watched: socket.socket | None = None
         self._target = target
         self._loop = asyncio.get_running_loop()
@@ -119,6 +121,15 @@ class Dial:
         """Return the seconds since the attempt began."""
         return self._loop.time() - self._started
 
+    def handshake(self, headers: Mapping[str, str]) -> Handshake:
+        """Return what it took so far: all of it, once the 101 is here."""
+        took_s, asked_s, tcp_s = self.elapsed_s(), self.asked_s, self.tcp_s
+        upgrade_s = None if asked_s is None else took_s - asked_s
+        tls_s = None
+        if self.tls is not None and asked_s is not None and tcp_s is not None:
+            tls_s = asked_s - (self.dns_s or 0.0) - tcp_s
+        return Handshake(took_s, self.dns_s, self.tcp_s, tls_s, upgrade_s, headers)
+
     def stage(self) -> str:
         """Return the phase, looking at the watched socket to tell TCP from what follows it."""
         if self.watched and connected(self.watched):
@@ -128,6 +139,7 @@ class Dial:
     def headers(self) -> Iterator[tuple[str, str]]:
         """Yield the request's headers. Asked for the first one, it knows that TLS stands."""
         self.phase = "upgrade"
+        self.asked_s = self.elapsed_s()
         yield from self._target.headers.items()
 
     async def within(self, opening: Coroutine[Any, Any, AnySocket]) -> AnySocket:

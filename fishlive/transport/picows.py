@@ -26,7 +26,7 @@ from fishlive.transport.dial import Dial
 from fishlive.transport.endings import broken, lost, too_large
 from fishlive.transport.frames import Opcode
 from fishlive.transport.refusal import refusal
-from fishlive.transport.socket import Handshake, Receiver, Socket, Target
+from fishlive.transport.socket import Receiver, Socket, Target
 from fishlive.wire.events import plain_text
 
 _NO_FRAME_BYTES: Final = -1
@@ -131,7 +131,7 @@ class _PicowsSocket(BaseSocket, WSListener):
         self._transport = transport.underlying_transport
         dial, self._dial = self._dial, None
         if dial:
-            self._handshake = Handshake(dial.elapsed_s(), dial.dns_s, dial.tcp_s, headers)
+            self._handshake = dial.handshake(headers)
         if unasked := [name for name in UNASKED if name in headers]:
             self.refused = UpgradeError(f"the 101 has an unasked {unasked[0]}", status=101)
             self.abort()

@@ -43,6 +43,7 @@ BY_STATUS: Final[Mapping[int, type[APIStatusError]]] = {
     404: NotFoundError,
     408: ServerError,
     409: ConflictError,
+    425: ServerError,  # RFC 8470: too early, and so later
     429: RateLimitError,
 }
 """Statuses with a class of their own; the rest goes by hundreds."""

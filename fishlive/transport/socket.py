@@ -48,12 +48,16 @@ class Handshake:
         connect_s: From the call to an open WebSocket.
         dns_s: Resolving the name.
         tcp_s: TCP handshake.
+        tls_s: TLS handshake; None without TLS.
+        upgrade_s: From the request to the 101.
         headers: Response headers of the 101, names in lower case.
     """
 
     connect_s: float
     dns_s: float | None = None
     tcp_s: float | None = None
+    tls_s: float | None = None
+    upgrade_s: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -56,7 +56,7 @@ TABLE = [
     (STALL, True, False, True),
     (ProtocolError(""), False, False, False),
     (status(408), True, False, False),
-    (InvalidRequestError("", status=425), True, False, False),
+    (status(425), True, False, False),
     (status(500), True, False, False),
     (status(501), False, False, False),
     (status(502), True, False, False),

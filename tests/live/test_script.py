@@ -103,17 +103,42 @@ def test_orders_stay_between_what_is_joined() -> None:
     assert made.items == ["Hello.", Order.FLUSH, "x" * LOOSE_ITEMS, Order.STOP]
 
 
-def test_a_replaced_script_begins_anew() -> None:
+def test_a_script_that_is_cut_begins_anew() -> None:
     """The list is the same, because the sender holds on to it; nothing old is joined."""
     made = script(["a"] * LOOSE_ITEMS)
     made.compact()
     items = made.items
-    made.replace("rest")
-    assert items == ["rest"]
+    made.cut(LOOSE_ITEMS - 2, "re")
+    assert items == ["re", "aa"]
     assert made.items is items
     made.items.extend(["b"] * (LOOSE_ITEMS - 1))
     made.compact()
-    assert made.items == ["rest" + "b" * (LOOSE_ITEMS - 1)]
-    made.replace("")
+    assert made.items == ["reaa" + "b" * (LOOSE_ITEMS - 1)]
+    made.cut(len(made.text))
     assert items == []
     assert made.passages() == []
+
+
+@given(ITEMS, st.integers(0, 80), TEXTS)
+def test_a_cut_leaves_the_text_behind_it_and_its_orders(
+    items: list[Item], char: int, prefix: str
+) -> None:
+    """Orders that stood behind what is left stand there again; those before it are forgotten."""
+    made = script(items)
+    whole = made.text
+    made.cut(char, prefix)
+    rest = whole[char:]
+    assert made.text == (prefix + rest if rest else "")
+    before, orders = 0, []
+    for item in items:
+        if not isinstance(item, Order):
+            before += len(item)
+        elif before > char:
+            orders.append((before - char, item))
+    places, behind = [], -len(prefix)
+    for item in made.items:
+        if isinstance(item, Order):
+            places.append((behind, item))
+        else:
+            behind += len(item)
+    assert places == orders

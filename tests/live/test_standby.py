@@ -152,8 +152,10 @@ async def test_a_reserve_that_nobody_belongs_to_opens_nothing() -> None:
         pass
     standby = Standby(service.connect, TARGET, Governor())
     standby.start()
+    standby.join(1)
     await settle()
     assert len(service.requests) == 1
+    await standby.leave(1)
 
 
 @virtual
@@ -732,6 +734,20 @@ async def test_a_warm_socket_is_given_up_for_a_request_that_waits() -> None:
         standby.start()
         await settle()
         assert standby.ready == 2
+
+
+@virtual
+async def test_what_was_taken_is_not_given_up() -> None:
+    """Its slot is in use from that moment on, whoever waits."""
+    governor = counting(1)
+    async with reserve(Service(), 1, governor=governor) as standby:
+        one = standby.take()
+        waiting = asyncio.create_task(governor.slot())
+        await settle()
+        assert not peer_of(one).closed
+        assert not waiting.done()
+        drop(one)
+        (await waiting).release()
 
 
 @virtual

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from fishlive.errors import AuthenticationError, ConfigError
 from fishlive.flow.governor import Governor
 from fishlive.live.channel import LiveTTS
+from fishlive.live.gate import Gate
 from fishlive.live.line import IDLE_DOUBT_S, MAX_SOCKET_AGE_S
 from fishlive.live.standby import MAX_AGE_S
 from fishlive.live.stats import NOTHING_HEARD, UtteranceStats
@@ -592,6 +594,28 @@ async def test_an_opening_that_a_warm_socket_overtakes_is_given_up(counts: bool)
 
 
 @virtual
+async def test_the_slot_of_an_overtaken_opening_is_held_until_that_is_over() -> None:
+    """A handshake that is being cancelled still counts at the service."""
+    governor = Governor(2, idle_sockets_count=True)
+    gate = Gate(governor, lambda: None)
+    assert gate.may_open()
+    opening = asyncio.create_task(asyncio.sleep(9.0))
+    gate.adopt(governor.take(), opening)
+    await settle()
+    assert governor.running == 2
+    opening.cancel()
+    await settle()
+    assert governor.running == 1
+    gate.adopt(governor.take(), None)
+    assert governor.running == 2
+    await settle()
+    assert governor.running == 1
+    gate.cut()
+    await settle()
+    assert governor.running == 0
+
+
+@virtual
 async def test_a_deaf_transport_that_is_overtaken_leaves_no_socket() -> None:
     """A transport that brings a socket although it was cancelled has it cut."""
     service = Service()
@@ -696,3 +720,21 @@ async def test_where_idle_sockets_count_the_reserve_takes_no_turn_its_slot() -> 
             await turn(one, player, LOUD * 2)
             assert await speaking == [LOUD * 2]
             assert fish.governor.stats().peak_running == 2
+
+
+async def test_leaving_the_session_closes_what_a_dropped_channel_kept_warm() -> None:
+    """A channel that was never closed has a reserve all the same, and the session owns it."""
+    service = Service()
+    async with Session(
+        "key", base_url="http://127.0.0.1:9", transport=service.connect, standby=1
+    ) as fish:
+        live = await fish.live().__aenter__()
+        utterance = live.speak("One.")
+        await settle()
+        assert len(service.peers) == 2
+        with pytest.warns(ResourceWarning, match="dropped open"):
+            del live, utterance
+            gc.collect()
+        await settle()
+    await settle()
+    assert service.peers[-1].closed  # what took the place of the one that the line took

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import warnings
+import weakref
 from typing import Any
 
 import pytest
@@ -58,7 +60,9 @@ def test_extra_is_merged_last() -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [{1: 2}, ["x"], {"a": object()}, {"a": 2**70}, {"a": "\ud800"}, {"a": {1, 2}}], ids=str
+    "extra",
+    [{1: 2}, ["x"], {"a": object()}, {"a": 2**70}, {"a": "\ud800"}, {"a": {1, 2}}],
+    ids=["key", "list", "object", "number", "surrogate", "set"],
 )
 def test_extra_holds_only_what_messagepack_can_carry(extra: Any) -> None:
     """Anything else is refused before a socket is involved."""
@@ -323,3 +327,26 @@ def test_only_errors_of_ours_come_out(options: dict[str, Any]) -> None:
         warnings.simplefilter("ignore", RequestWarning)
         payload = speech_request(model="s2-pro", voice=None, options=options, extra=None).payload()
         assert None not in payload.values()
+
+
+class Held:
+    """Something that a caller has while it asks for what cannot be."""
+
+    error: ConfigError
+
+
+@pytest.mark.parametrize("wrong", [{"voice": "\ud800"}, {"voice": []}, {"prosody": {"speed": 9}}])
+def test_a_refusal_holds_nothing_of_its_caller(wrong: dict[str, Any]) -> None:
+    """Once it is forgotten, so are the frames in which it was raised."""
+    gone: list[weakref.ref[Held]] = []
+
+    def ask() -> None:
+        held = Held()
+        gone.append(weakref.ref(held))
+        with pytest.raises(ConfigError) as caught:
+            TTSRequest(**{"text": "Hi.", **wrong})
+        held.error = caught.value
+
+    ask()
+    gc.collect()
+    assert gone[0]() is None

@@ -324,7 +324,7 @@ def test_a_stream_of_text_is_said_as_it_is() -> None:
 @pytest.mark.parametrize(
     "item",
     [None, 7, b"private", ["private"], object(), {}, {"private": 1}, {"type": "private"}, ("a", 1)],
-    ids=str,
+    ids=lambda item: type(item).__name__,
 )
 def test_what_is_no_text_is_named_by_its_type_only(item: object) -> None:
     """The error names the type and shows nothing of the content."""

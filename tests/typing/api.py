@@ -70,7 +70,7 @@ async def speak_on_the_channel(live: fishlive.LiveTTS) -> None:
     what = live.interrupt(played_s=1.0)
     assert_type(what, fishlive.Interruption)
     assert_type(what.played_s, float)
-    assert_type(what.heard_text, str | None)
+    assert_type(what.heard_text, str)
     assert_type(what.basis, Literal["marked", "consumed", "unknown"])
     assert_type(live.stats, fishlive.UtteranceStats | None)
 

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import re
 import socket
 from collections.abc import Mapping
 from typing import Any, Final
@@ -32,7 +33,25 @@ MOST_ANSWER_BYTES: Final = 64 * KIB
 PORTS: Final = frozenset({80, 443})
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")  # carrier-grade NAT
+_UNICAST6: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is handed out (RFC 4291, section 2.4). The rest is local, reserved, or stands
+for an address of IPv4 that could be anybody's."""
+
+_NEVER4: Final = tuple(
+    map(ipaddress.IPv4Network, ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24"))
+)
+_NEVER6: Final = tuple(
+    map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+)
+"""Carrier-grade NAT, tunnels and their relays (6to4, Teredo), documentation: in the tables of some
+Python versions, not of all (IANA special-purpose registries, 2024-10)."""
+
+_NETLOC: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""Hosts that every parser of URLs reads alike: no user, no zone, nothing that is not ASCII."""
+
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
+"""A host that ends in a number is an address, in whichever spelling (WHATWG URL, host parsing):
+``127.1``, ``0177.0.0.1``, ``2130706433``. HTTP libraries ask no resolver about some of these."""
 
 
 class Forbidden(OSError):
@@ -54,9 +73,14 @@ def check_address(text: str, *, local: bool) -> None:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     if address.is_loopback and local:
         return
-    shared = isinstance(address, ipaddress.IPv4Address) and address in _SHARED
-    if not address.is_global or address.is_multicast or shared:
+    if not address.is_global or address.is_multicast or _is_special(address):
         raise Forbidden(f"{text} is no public address")
+
+
+def _is_special(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv4Address):
+        return any(address in network for network in _NEVER4)
+    return address not in _UNICAST6 or any(address in network for network in _NEVER6)
 
 
 def check_url(url: str, *, local: bool) -> None:
@@ -68,13 +92,25 @@ def check_url(url: str, *, local: bool) -> None:
         raise Forbidden("no URL") from error
     if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
         raise Forbidden("no plain http(s) URL")
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise Forbidden("a host that is not plain")
     literal = _literal(host)
+    if literal is None and _NUMBER.fullmatch(host):
+        raise Forbidden("an address in another spelling")
     loopback = literal is not None and literal.is_loopback
     usual = 443 if parts.scheme == "https" else 80
     if (port or usual) not in PORTS and not (local and (loopback or host == "localhost")):
         raise Forbidden(f"port {port} is neither 80 nor 443")
     if literal is not None:
         check_address(host, local=local)
+
+
+def _host_of(url: str) -> str:
+    """Return the host for a log, where nothing in it may steer a terminal."""
+    try:
+        return ascii(urlsplit(url).hostname or "nowhere")[1:-1]
+    except ValueError:
+        return "nowhere"
 
 
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -136,7 +172,7 @@ class Postman:
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             cause = getattr(error, "os_error", error)
             why = str(cause) if isinstance(cause, Forbidden) else type(error).__name__
-            _log.warning("a callback to %s was not delivered: %s", urlsplit(url).hostname, why)
+            _log.warning("a callback to %s was not delivered: %s", _host_of(url), why)
             return None
 
     async def aclose(self) -> None:

@@ -158,13 +158,27 @@ async def tasks(request: web.Request, *, desk: Desk, model: str) -> web.StreamRe
         record = desk.jobs.find(fields.get("id"))
         if record is None:
             return web.json_response(unknown(era, trace_id(request)))
+        _check_mood(desk, [record])
         return web.json_response(document(record, era))
     ids = fields.get("ids")
+    if action == "retrieve_batch" and ids is None and "created_at_min" in fields:
+        ids = _listed(fields, desk)
     if action != "retrieve_batch" or not isinstance(ids, list) or len(ids) > MAX_BATCH:
         raise _bad(desk, "action is invalid.")
     known = [record for one in ids if (record := desk.jobs.find(one)) is not None]
+    _check_mood(desk, known)
     items = [document(record, era) for record in known]
     return web.json_response({"items": items, "count": len(items)})
+
+
+def _listed(fields: Mapping[str, Any], desk: Desk) -> list[str]:
+    """Return a page of the tasks of a span of time, as the API of a sibling service has it."""
+    numbers = [fields.get("created_at_min"), fields.get("created_at_max", float("inf"))]
+    page = [fields.get("offset", 0), fields.get("limit", 12)]
+    if not all(type(n) in (int, float) for n in numbers) or not all(type(n) is int for n in page):
+        raise _bad(desk, "created_at_min is invalid.")
+    made = desk.jobs.made_between(*numbers)
+    return made[max(0, page[0]) :][: max(0, min(page[1], MAX_BATCH))]
 
 
 async def get_audio(request: web.Request, *, desk: Desk, model: str) -> web.StreamResponse:
@@ -249,6 +263,13 @@ def _translated(refusal: Refusal, desk: Desk, trace: str) -> GatewayRefusal:
     )  # fmt: skip
 
 
+def _check_mood(desk: Desk, records: list[Record]) -> None:
+    """Raise the guides' 500 where a question is to fail."""
+    refused = [record for record in records if desk.jobs.refuses(record)]
+    if refused:
+        raise GatewayRefusal(500, "api_error", "fetch failed", era=desk.settings.era)
+
+
 def _order(fields: Mapping[str, Any], model: str, desk: Desk) -> Order:
     return read_order(
         fields, model=model, find=desk.studio.find, strict=desk.settings.strict, binary=False
@@ -289,5 +310,5 @@ def _link(fields: Any, name: str, desk: Desk) -> str:
 
 def _bad(desk: Desk, message: str, *, native: bool = False) -> GatewayRefusal:
     era = desk.settings.era
-    code = "token_mismatched" if era == "2025" else "bad_request"
+    code = "token_mismatched" if era in {"2025", "2026-05"} else "bad_request"  # the guides
     return GatewayRefusal(HTTPStatus.BAD_REQUEST, code, message, era=era, native=native)

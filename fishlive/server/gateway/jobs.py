@@ -55,6 +55,7 @@ class Jobs:
         self._working: set[asyncio.Task[None]] = set()
         self._postman = Postman(local=settings.allow_local_webhooks)
         self._held_back: tuple[str, bytes] | None = None
+        self._asked_for: set[str] = set()
 
     @property
     def era(self) -> Era:
@@ -64,6 +65,18 @@ class Jobs:
     def find(self, task_id: object) -> Record | None:
         """Return a record, if there is one."""
         return self._records.get(task_id) if isinstance(task_id, str) else None
+
+    def made_between(self, since_s: float, until_s: float) -> list[str]:
+        """Return the ids of the tasks that were made then, the newest first."""
+        made = self._records.values()
+        return [one.id for one in reversed(made) if since_s <= one.created_s <= until_s]
+
+    def refuses(self, record: Record) -> bool:
+        """Return whether a question about a task fails: under ``failure-first``, each first one."""
+        if self._settings.callbacks != "failure-first" or record.id in self._asked_for:
+            return False
+        self._asked_for.add(record.id)
+        return True
 
     def record(self, kind: str, request: Mapping[str, Any]) -> Record:
         """Return the record of a new task, which nobody knows yet."""
@@ -118,7 +131,8 @@ class Jobs:
     def _remember(self, record: Record) -> None:
         self._records[record.id] = record
         if len(self._records) > MOST_RECORDS:
-            self._records.popitem(last=False)
+            oldest, _ = self._records.popitem(last=False)
+            self._asked_for.discard(oldest)
 
     async def _carry(self, record: Record, work: Work, callback_url: str | None) -> None:
         try:

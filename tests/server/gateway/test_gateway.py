@@ -214,6 +214,23 @@ async def test_once_an_unknown_task_was_a_404() -> None:
     assert (status, said["error"]["code"]) == (404, "task_not_found")
 
 
+async def test_tasks_are_listed_by_time() -> None:
+    """A page of the newest, as the API of a sibling service has it."""
+    async with LocalServer(task_s=3600.0) as server:
+        ids: list[str] = []
+        for _ in range(3):
+            _, ack = await ask(server, "/fish/tts", {**TTS, "async": True})
+            ids.insert(0, ack["task_id"])
+        question = {"action": "retrieve_batch", "created_at_min": 0, "offset": 1, "limit": 50}
+        _, page = await ask(server, "/fish/tasks", question)
+        _, none = await ask(server, "/fish/tasks", {**question, "created_at_max": 1})
+        bad = [{**question, "offset": "1"}, {**question, "created_at_min": "x"}]
+        statuses = [(await ask(server, "/fish/tasks", one))[0] for one in bad]
+    assert [record["id"] for record in page["items"]] == ids[1:]
+    assert none == {"items": [], "count": 0}
+    assert statuses == [400, 400]
+
+
 # Callbacks, and how they fail
 
 
@@ -269,6 +286,19 @@ async def test_a_callback_may_lie_first() -> None:
     _, posted = await told("failure-first")
     assert json.loads(posted[0])["success"] is False
     assert json.loads(posted[1])["audio_url"]
+
+
+async def test_under_failure_first_the_first_question_fails_too() -> None:
+    """With the guides' 500; the second is answered, for one task and for several."""
+    async with LocalServer(callbacks="failure-first") as server:
+        ids = []
+        for _ in range(2):
+            _, ack = await ask(server, "/fish/tts", {**TTS, "async": True})
+            ids.append(ack["task_id"])
+        for question in ({"id": ids[0]}, {"action": "retrieve_batch", "ids": ids}):
+            status, said = await ask(server, "/fish/tasks", question)
+            assert (status, said["error"]["code"]) == (500, "api_error")
+            assert (await ask(server, "/fish/tasks", question))[0] == 200
 
 
 async def test_a_callback_may_be_garbage() -> None:

@@ -1,0 +1,75 @@
+"""What the options of ``fishlive bench`` mean: lists, percentages, limits of a comparison."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from fishlive.cli.exits import usage
+
+_T = TypeVar("_T")
+
+_LIMIT: Final = re.compile(r"failures|(?:[a-z0-9_]+[:.])?p\d{1,2}(?:\.\d+)?")
+"""``p95``, ``first_audio_s:p95``, or ``failures``."""
+
+DEFAULT: Final = "default"
+"""In a list: the service's own choice."""
+
+
+def several(given: Sequence[str] | None, option: str, make: Callable[[str], _T]) -> tuple[_T, ...]:
+    """Return the values of an option that takes lists, may be repeated, and may be left out.
+
+    Raises:
+        Failure: A value that is none; it names the option.
+    """
+    words = [word.strip() for text in given or () for word in text.split(",")]
+    return tuple(dict.fromkeys(_made(word, option, make) for word in words if word))
+
+
+def _made(word: str, option: str, make: Callable[[str], _T]) -> _T:
+    try:
+        return make(word)
+    except ValueError as error:
+        raise usage(f"--{option}: {word} is no number that it takes") from error
+
+
+def optional(make: Callable[[str], _T]) -> Callable[[str], _T | None]:
+    """Return a reader that takes ``default`` for None."""
+    return lambda word: None if word == DEFAULT else make(word)
+
+
+def fraction(text: str | None, option: str) -> float | None:
+    """Return ``5%`` or ``0.05`` as a fraction.
+
+    Raises:
+        Failure: Neither.
+    """
+    if text is None:
+        return None
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError as error:
+        raise usage(f"--{option}: a percentage such as 5%, not {text}") from error
+    if not 0 <= value < float("inf"):
+        raise usage(f"--{option}: a percentage from 0")
+    return value
+
+
+def limits(given: Sequence[str] | None) -> dict[str, float]:
+    """Return ``p95=10%`` and the like: how much worse each percentile may be, as a fraction.
+
+    ``failures=1%`` is how many more utterances may fail, of all.
+
+    Raises:
+        Failure: Something else.
+    """
+    found = {}
+    for word in several(given, "fail-over", str):
+        name, equals, amount = word.partition("=")
+        value = fraction(amount, "fail-over") if equals else None
+        if value is None or not _LIMIT.fullmatch(name.strip()):
+            raise usage(f"--fail-over: a limit such as p95=10%, not {word}")
+        found[name.strip()] = value
+    return found

@@ -1,0 +1,1 @@
+"""How faults are played: at the TCP level where it must be, on real sockets."""

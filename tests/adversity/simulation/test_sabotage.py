@@ -1,0 +1,147 @@
+"""The rules would notice: a client that is broken on purpose is found out within few schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from fishlive.errors import ConnectionLost
+from fishlive.faults import Fault, Place
+from fishlive.flow.buffer import AudioBuffer
+from fishlive.flow.slots import Slot
+from fishlive.live.sender import Sender
+from fishlive.testing.desk import Manner
+from fishlive.testing.program import CANARY
+from fishlive.testing.replay import broken
+from fishlive.testing.schedule import Listener, Schedule, Step, Turn
+from fishlive.testing.simulate import judge, sweep
+from fishlive.transport import memory
+from fishlive.transport.memory import MemorySocket
+
+MOST: Final = 400
+"""Schedules within which it must show."""
+
+
+def every(count: int, odd: Callable[..., Any], usual: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that is odd every so-manieth time."""
+    calls = 0
+
+    def method(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return (usual if calls % count else odd)(*given, **options)
+
+    return method
+
+
+def nothing(*_given: Any, **_options: Any) -> None:
+    """Do nothing."""
+
+
+def found() -> set[str]:
+    """Return the rules that the first schedule in trouble breaks."""
+    for verdict in sweep(range(MOST)):
+        return broken(verdict)
+    return set()
+
+
+def test_lost_audio_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chunk in forty does not reach the queue."""
+    monkeypatch.setattr(AudioBuffer, "put", every(40, nothing, AudioBuffer.put))
+    assert "I3" in found()
+
+
+def test_repeated_audio_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chunk in forty is queued twice."""
+    usual = AudioBuffer.put
+
+    def twice(self: AudioBuffer, chunk: bytes) -> None:
+        usual(self, chunk)
+        usual(self, chunk)
+
+    monkeypatch.setattr(AudioBuffer, "put", every(40, twice, usual))
+    assert "I3" in found()
+
+
+def test_audio_in_another_order_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chunk in forty passes the one before it."""
+    usual = AudioBuffer.put
+
+    def passing(self: AudioBuffer, chunk: bytes) -> None:
+        usual(self, chunk)
+        self._chunks.rotate(1)
+
+    monkeypatch.setattr(AudioBuffer, "put", every(40, passing, usual))
+    assert "I3" in found()
+
+
+def test_lost_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message in forty is not sent."""
+    monkeypatch.setattr(MemorySocket, "send", every(40, nothing, MemorySocket.send))
+    assert found() & {"I7", "other", "I1"}
+
+
+def test_a_swallowed_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener takes a failure for the end."""
+    usual = AudioBuffer.end
+    monkeypatch.setattr(AudioBuffer, "end", lambda self, _error=None: usual(self))
+    assert "I2" in found()
+
+
+def test_a_slot_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gives back what was lent."""
+    monkeypatch.setattr(Slot, "release", nothing)
+    assert found() & {"I4"}
+
+
+def test_a_timer_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender goes on looking at the clock."""
+    monkeypatch.setattr(Sender, "_stop_timer", nothing)
+    assert "I4" in found()
+
+
+def test_a_socket_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody cuts what failed."""
+    monkeypatch.setattr(MemorySocket, "abort", nothing)
+    assert "I4" in found()
+
+
+def test_waiting_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener is not woken at the end."""
+    monkeypatch.setattr(AudioBuffer, "_wake", nothing)
+    assert "I1" in found()
+
+
+def test_a_key_in_an_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transport tells with which key it was lost."""
+    monkeypatch.setattr(memory, "lost", lambda: ConnectionLost(f"lost, with {CANARY}-7"))
+    assert "I8" in found()
+
+
+def test_an_unbounded_queue_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is read on while a listener naps through a flood."""
+    schedule = Schedule(
+        7,
+        (Turn("text", ((Step("say", "hello"),),), listener=Listener(naps=((1, 1.0),))),),
+        manner=Manner(every_s=0.01, message_bytes=32),
+        faults=(Fault(kind="flood", at=Place.AUDIO, n=2, value=12_000_000),),
+    )
+    assert not judge(schedule).problems
+    monkeypatch.setattr(MemorySocket, "pause_reading", nothing)
+    assert "I5" in broken(judge(schedule))
+
+
+def test_a_key_in_a_local_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which tools that report errors would send away."""
+
+    async def get(_self: AudioBuffer) -> bytes:
+        header = f"Bearer {CANARY}-7"
+        raise ConnectionLost("lost" if header else "")
+
+    monkeypatch.setattr(AudioBuffer, "get", get)
+    schedule = Schedule(20, (Turn("text", ((Step("say", "hello"),),)),))
+    assert "I8" in broken(judge(schedule))
+    assert "I8" not in broken(judge(replace(schedule, seed=21)))
