@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,9 +10,28 @@ from fishlive.errors import ConfigError
 from fishlive.flow.capacity import MAX_LIMIT
 from fishlive.limits import DEFAULT_BASE_URL
 from fishlive.models.warning import warn
+from fishlive.secret import Secret
 from fishlive.transport.socket import Connect
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def checked_key(given: str | Secret | None) -> Secret:
+    """Return the key, from FISH_API_KEY if None. Raises ConfigError if it cannot be one."""
+    if isinstance(given, Secret):
+        return given
+    if given is None:
+        given = os.environ.get("FISH_API_KEY")
+    if not given:
+        raise ConfigError(
+            "no API key: pass api_key, or set FISH_API_KEY "
+            "(the local server takes the key `local`)",
+            argument="api_key",
+        )
+    try:
+        return Secret(given)
+    finally:
+        del given
 
 
 def checked_url(url: str, *, allow_insecure: bool) -> str:

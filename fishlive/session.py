@@ -16,6 +16,7 @@ from fishlive.checks import (
     check_kind,
     check_resume,
     check_standby,
+    checked_key,
     checked_url,
     connector,
     warn_of_stranger,
@@ -33,11 +34,12 @@ from fishlive.limits import (
     STANDBY_SOCKETS,
 )
 from fishlive.live.channel import LiveTTS
+from fishlive.live.options import requests
 from fishlive.live.plan import Fallback, OnResume, OnRetry, Resume, Terms
 from fishlive.live.standby import Standby
 from fishlive.live.utterance import warn_abandoned
 from fishlive.models.trace import checked_traceparent
-from fishlive.models.tts import TTSRequest, check_model, speech_request
+from fishlive.models.tts import check_model
 from fishlive.secret import KeyedHeaders, Secret
 from fishlive.text.budget import Budget
 from fishlive.transport.socket import Connect, Target
@@ -58,15 +60,6 @@ TransportName = Literal["picows", "aiohttp"]
 
 LIVE_PATH: Final = "/v1/tts/live"
 TIMED_LIVE_PATH: Final = "/v1/tts/live/with-timestamp"
-
-_LIVE_DEFAULTS: Final[Mapping[str, object]] = {
-    "format": "pcm",
-    "latency": "balanced",
-    # The service's own 300 makes large bursts with audible gaps (LiveKit plugin, 2026-08).
-    "chunk_length": 100,
-}
-_PCM_RATE_HZ: Final = 24_000
-"""Sample rate of live PCM and WAV unless told: what speech needs, half the bytes of 44.1 kHz."""
 
 
 class Session:
@@ -122,7 +115,7 @@ class Session:
     ) -> None:
         found = api_key is None
         try:
-            self._key = _key(api_key)
+            self._key = checked_key(api_key)
         finally:
             del api_key  # tracebacks are printed with their locals
         url = base_url or os.environ.get("FISH_BASE_URL") or DEFAULT_BASE_URL
@@ -283,14 +276,6 @@ class Session:
         check_model(model)
         if budget is not None:
             budget.check(0, model)  # a price of the model has to be known
-        base: dict[str, Any] = {"voice": voice, "extra": extra, **_LIVE_DEFAULTS, **options}
-
-        def request(changes: Mapping[str, Any]) -> TTSRequest:
-            fields = _with_rate({**base, **changes})
-            return speech_request(
-                model=model, voice=fields.pop("voice"), extra=fields.pop("extra"), options=fields
-            )
-
         target = self._target(model, traceparent, timestamps=timestamps)
 
         def reserve() -> Standby:
@@ -299,7 +284,7 @@ class Session:
         channel = LiveTTS(
             connect=self._connect,
             target=target,
-            request=request,
+            request=requests(model, {"voice": voice, "extra": extra, **options}),
             terms=Terms(
                 credit_s=credit_s,
                 deadlines=deadlines or self._deadlines,
@@ -404,27 +389,3 @@ class Session:
             tls=self._tls,
             timeout_s=self._connect_timeout_s,
         )
-
-
-def _key(given: str | Secret | None) -> Secret:
-    if isinstance(given, Secret):
-        return given
-    if given is None:
-        given = os.environ.get("FISH_API_KEY")
-    if not given:
-        raise ConfigError(
-            "no API key: pass api_key, or set FISH_API_KEY "
-            "(the local server takes the key `local`)",
-            argument="api_key",
-        )
-    try:
-        return Secret(given)
-    finally:
-        del given
-
-
-def _with_rate(fields: dict[str, Any]) -> dict[str, Any]:
-    """Add the live sample rate where the format lets us choose and the caller did not."""
-    if "sample_rate" not in fields and fields.get("format") in {"pcm", "wav"}:
-        fields["sample_rate"] = _PCM_RATE_HZ
-    return fields

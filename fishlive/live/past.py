@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from fishlive.errors import FishLiveError
 from fishlive.flow.buffer import AudioBuffer
 from fishlive.flow.credit import Credit
 from fishlive.live.leg import Leg
 from fishlive.live.outbox import Order
 from fishlive.live.plan import Plan, Resumed
-from fishlive.live.resume import Scene
+from fishlive.live.resume import MAX_RESUMES, Scene
 from fishlive.live.sender import Sender
 from fishlive.live.stats import Outcome, UtteranceStats
 from fishlive.text.ledger import Facts, Ledger, Playing, make_ledger
@@ -144,9 +145,16 @@ class Past:
             replayed_bytes=sender.replayed_bytes,
         )
 
-    def account(self, facts: Facts) -> Account:
-        """Return the ledger of a failure: its text stands still, its listener may read on."""
-        return Account(facts, self._credit)
+    def tell(self, error: FishLiveError, facts: Facts, *, attempts: int) -> None:
+        """Tell a failure what came before it: its text stands still, its listener may read on."""
+        error._account = Account(facts, self._credit)
+        error.audio_bytes = self._buffer.received_bytes
+        error.attempts = error.attempts or self.attempts + attempts
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether one more continuation is allowed."""
+        return self._plan.terms.resume is not None and len(self.resumes) < MAX_RESUMES
 
     def stats(
         self, leg: Leg, *, began_s: float, ended_s: float, attempts: int, outcome: Outcome

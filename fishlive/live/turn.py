@@ -11,12 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 
-from fishlive.errors import (
-    FishLiveError,
-    StreamClosedError,
-    UsageError,
-    UtteranceInterrupted,
-)
+from fishlive.errors import FishLiveError, StreamClosedError, UsageError, UtteranceInterrupted
 from fishlive.flow.buffer import AudioBuffer, Level
 from fishlive.flow.credit import Credit
 from fishlive.live.attempts import Attempts
@@ -25,7 +20,7 @@ from fishlive.live.line import Line
 from fishlive.live.outbox import Order
 from fishlive.live.past import Past
 from fishlive.live.plan import Plan, Resumed
-from fishlive.live.resume import MAX_RESUMES, continue_aligned, continue_segment
+from fishlive.live.resume import continue_aligned, continue_segment
 from fishlive.live.sender import Sender
 from fishlive.live.stats import Interruption, Outcome, UtteranceStats
 from fishlive.models.tts import audio_bytes_per_second
@@ -229,7 +224,7 @@ class Turn:
             self._restart()  # it closed while we had nothing to say: text asks for another
             return
         heard = self.buffer.read_bytes > leg.origin_bytes
-        if not self.sender.replayable or (heard and not self._resumable):
+        if not self.sender.replayable or (heard and not self._past.may_go_on):
             self.fail(error)
             return
         if stale and not heard:
@@ -260,9 +255,7 @@ class Turn:
         if self._stash:
             self.buffer.put(self._stash)
         if isinstance(error, FishLiveError):
-            error._account = self._past.account(self._facts())
-            error.audio_bytes = self.buffer.received_bytes
-            error.attempts = error.attempts or self._past.attempts + self._attempts.made
+            self._past.tell(error, self._facts(), attempts=self._attempts.made)
             error.trace_id = error.trace_id or self._leg.trace_id
         self.buffer.end(error)
         self._stop(Outcome.FAILED)
@@ -342,11 +335,6 @@ class Turn:
         self._begin_anew(len(text), tags_in_force(text, len(text)))
         if self.sender.outbox.queued_bytes:
             self._ask()
-
-    @property
-    def _resumable(self) -> bool:
-        """Whether it may go on after a loss in the middle."""
-        return self._plan.terms.resume is not None and len(self._past.resumes) < MAX_RESUMES
 
     def _go_on(self, error: FishLiveError) -> bool:
         """Cut what is unheard where text and audio meet, to say the rest again; or fail.
