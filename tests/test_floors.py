@@ -34,6 +34,12 @@ OUTSIDERS = {
     "typer": {"cli"},
     "rich": {"cli"},
     "redis": {"stores"},
+    "hdrh": {"bench"},
+    "pyarrow": {"bench"},
+    "locust": {"bench"},
+    "gevent": {"bench"},
+    "flask": {"bench"},
+    "pytest": {"testing"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -14,7 +14,7 @@ import pytest
 from fishlive.server import LocalServer
 
 ROOT = Path(__file__).parent.parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "locustfile")
 WAIT_S = 30.0
 """How long a test waits for what must happen; only a failing test ever waits it out."""
 
@@ -90,3 +90,11 @@ async def test_the_second_turn_follows_what_was_heard_of_the_first(tmp_path: Pat
     assert seconds(tmp_path / "out.wav") == pytest.approx(
         float(first[1]) + float(second[1]), abs=0.02
     )
+
+
+async def test_a_lost_connection_is_gone_on_from(tmp_path: Path) -> None:
+    """Every word is heard; how it went on depends on how far the listener was."""
+    said = await run(ROOT / "examples" / "lost_connection.py", str(tmp_path / "out.wav"))
+
+    assert re.search(r"ConnectionLost, went on \((exact|repeat)\)", said)
+    assert "all: True" in said
