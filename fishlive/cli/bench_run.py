@@ -164,8 +164,11 @@ def _say_price(plan: Plan, where: Where) -> None:
     most_usd = plan.most_usd(combinations)
     if where.account.local or most_usd == 0:
         return
-    most = "no limit: --budget sets one" if most_usd is None else f"${most_usd:.4f} at most"
-    note(f"{len(combinations)} combinations of options; {most} by the price list")
+    many = f"{len(combinations)} combination{'s' if len(combinations) > 1 else ''} of options"
+    most = "its cost has no limit: --budget sets one"
+    if most_usd is not None:
+        most = f"${most_usd:.4f} at most by the price list"
+    note(f"{many}; {most}")
 
 
 async def _work(plan: Plan, where: Where, outputs: Outputs, runners: list[Runner]) -> None:

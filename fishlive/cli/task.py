@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -17,10 +19,10 @@ from fishlive.cli.ledger import Ledger, Submitted
 from fishlive.cli.service import read_key
 from fishlive.cli.signals import run
 from fishlive.cli.texts import read_text
-from fishlive.errors import TaskTimeout
+from fishlive.errors import AuthenticationError, ConfigError, ConnectError, TaskTimeout
 
 if TYPE_CHECKING:
-    from fishlive.gateways import TaskStatus
+    from fishlive.gateways import Task, TaskStatus
     from fishlive.gateways.gateway import Gateway
 
 _T = TypeVar("_T")
@@ -38,6 +40,9 @@ class Name(str, enum.Enum):
     acedata = "acedata"
     xhuo = "xhuo"
 
+
+_NAMES: Final = {"token": "the token", "task_id": "the id"}
+"""What is no option here, as people call it."""
 
 app: Final[typer.Typer] = typer.Typer(
     name="task", help="Speech through a gateway: submit it, look, wait for it."
@@ -96,11 +101,12 @@ def submit(
     async def question(client: Gateway) -> TaskStatus | Submitted:
         task = await client.tts.submit(said, callback_url=callback_url, **given)
         entry = Submitted(task.id, task.kind, task.gateway, task.started_at)
-        Ledger().add(entry)
-        if not (wait or output):
+        if task.id:
+            Ledger().add(entry)
+        # Older backends know no `async`: they answer with the result, and there is no task.
+        if task.id and not (wait or output):
             return entry
-        await _waited(client, task.id, timeout_s)
-        status = await task.status()
+        status = await _waited(task, timeout_s)
         await _saved(status, output, force=force)
         return status
 
@@ -139,8 +145,7 @@ def wait_for(
         check_can_be(output, force=force)
 
     async def question(client: Gateway) -> TaskStatus:
-        await _waited(client, task_id, timeout_s)
-        found = await client.tasks.get(task_id)
+        found = await _waited(client.tasks.handle(task_id), timeout_s)
         await _saved(found, output, force=force)
         return found
 
@@ -161,12 +166,13 @@ def list_tasks(
         show_table(("id", "gateway", "kind", "started"), rows)
 
 
-async def _waited(client: Gateway, task_id: str, timeout_s: float) -> None:
+async def _waited(task: Task, timeout_s: float) -> TaskStatus:
     try:
-        await client.tasks.handle(task_id).wait(timeout_s=timeout_s)
+        await task.wait(timeout_s=timeout_s)
     except TaskTimeout as error:
-        again = f"fishlive task wait {task_id} --gateway {client.name}"
+        again = f"fishlive task wait {task.id} --gateway {task.gateway}"
         raise Failure(ExitCode.FAILED, f"{error}; it goes on: `{again}`") from error
+    return await task.status()
 
 
 async def _saved(status: TaskStatus, output: Path | None, *, force: bool) -> None:
@@ -190,13 +196,33 @@ def _ask(
 
     kind = {Name.acedata: AceData, Name.xhuo: Xhuo}[name]
     token = None if token_file is None else read_key(token_file)
+    cure = f"set {kind.token_env}, or use --token-file FILE"
+    if token is None and not os.environ.get(kind.token_env):
+        raise usage(f"no token: {cure}")
 
     async def asked() -> _T:
         async with kind(token, base_url=base_url) as client:
             return await question(client)
 
-    with advising("the id"):
+    with advising("the id"), _advising_gateway(cure):
         return run(asked)
+
+
+@contextlib.contextmanager
+def _advising_gateway(cure: str) -> Iterator[None]:
+    """Say what to do in words of these commands, whose options are not the service's."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise Failure(ExitCode.DENIED, f"{error}; {cure}") from error
+    except ConfigError as error:
+        if error.argument not in _NAMES:
+            raise
+        raise usage(f"{_NAMES[error.argument]}: {error}") from error
+    except ConnectError as error:
+        if type(error) is not ConnectError:
+            raise
+        raise Failure(ExitCode.NETWORK, f"{error}; check the network, and --base-url") from error
 
 
 def _show(found: TaskStatus | Submitted, *, as_json: bool) -> None:
@@ -211,7 +237,7 @@ def _document(status: TaskStatus) -> dict[str, Any]:
     """Return a task as scripts see it: always these keys."""
     result = status.result
     return {
-        "id": status.id,
+        "id": status.id or None,
         "state": status.state.value,
         "audio_url": getattr(result, "audio_url", None),
         "voice": getattr(result, "id", None),

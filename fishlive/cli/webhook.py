@@ -53,13 +53,22 @@ def listen(
 async def _listen(host: str, port: int, as_json: bool) -> None:
     from fishlive.webhooks.listening import listening
 
+    unheard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
     def show(arrival: Arrival) -> None:
-        write_text(_line(arrival, as_json=as_json) + "\n")
-        sys.stdout.flush()
+        try:
+            write_text(_line(arrival, as_json=as_json) + "\n")
+            sys.stdout.flush()
+        except OSError as error:  # whoever read it went away; its sender is answered all the same
+            if not unheard.done():
+                unheard.set_exception(error)
 
     async with listening(host, port, show) as url:
         note(f"listening on {url} (Ctrl-C stops it)")
-        await asyncio.Event().wait()
+        try:
+            await unheard
+        except BrokenPipeError as error:
+            raise Failure(ExitCode.READER_GONE, "") from error
 
 
 def _line(arrival: Arrival, *, as_json: bool) -> str:

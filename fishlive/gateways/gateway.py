@@ -42,7 +42,8 @@ class Gateway:
     Args:
         token: The gateway's own token, not one of fish.audio; from the environment if None.
         base_url: ``https://…``; plain ``http`` only to loopback, unless ``allow_insecure``.
-        prefix: What stands before ``/fish`` in every path.
+        prefix: What stands before ``/fish`` in every path. The gateway's own one unless told; not
+            added again if ``base_url`` ends with it, as the pages of xhuoapi print it.
         tls: For ``https``; None verifies with the system's certificates.
         timeouts: By phase; the answer's first byte has SYNC_S unless told.
         retry: How stubborn to be with calls that do no harm twice.
@@ -59,10 +60,11 @@ class Gateway:
     default_prefix: ClassVar[str] = ""
     lone_voice_as_text: ClassVar[bool] = False
     """Whether one address of a recording is sent as text and not as a list of one."""
+    _where: str = "without an address"
 
     def __init__(
         self,
-        token: str | None = None,
+        token: str | Secret | None = None,
         *,
         base_url: str | None = None,
         prefix: str | None = None,
@@ -72,12 +74,15 @@ class Gateway:
         http_session: ClientSession | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        given = token if token is not None else os.environ.get(self.token_env)
-        if not given:
-            raise ConfigError(f"no token: pass token, or set {self.token_env}", argument="token")
-        key = Secret(given)
+        try:
+            key = self._key(token)
+        finally:
+            del token  # tracebacks are printed with their locals
         url = _checked(base_url or self.default_base_url, allow_insecure=allow_insecure)
-        self._prefix = _checked_prefix(self.default_prefix if prefix is None else prefix)
+        if prefix is None:
+            prefix = "" if url.endswith(self.default_prefix or "/") else self.default_prefix
+        self._prefix = _checked_prefix(prefix)
+        self._where = url + self._prefix
         self._http = Http(
             base_url=url,
             key=key,
@@ -96,6 +101,19 @@ class Gateway:
         self.model: Models = Models(self)
         self.tasks: Tasks = Tasks(self)
 
+    @classmethod
+    def _key(cls, given: str | Secret | None) -> Secret:
+        if isinstance(given, Secret):
+            return given
+        if given is None:
+            given = os.environ.get(cls.token_env)
+        if not given:
+            raise ConfigError(f"no token: pass token, or set {cls.token_env}", argument="token")
+        try:
+            return Secret(given, argument="token")
+        finally:
+            del given
+
     async def __aenter__(self: GatewayT) -> GatewayT:  # noqa: PYI019  # Self is 3.11's
         return self
 
@@ -112,7 +130,7 @@ class Gateway:
         await self._http.aclose()
 
     def __repr__(self) -> str:
-        return f"<fishlive.gateways.{type(self).__name__} {self._http.base_url}{self._prefix}>"
+        return f"<fishlive.gateways.{type(self).__name__} {self._where}>"
 
     async def post(
         self,

@@ -25,7 +25,7 @@ from fishlive.errors import (
     RateLimitError,
     ServerError,
 )
-from fishlive.transport.refusal import BY_STATUS, refusal, retry_after_s
+from fishlive.transport.refusal import BY_STATUS, place, refusal, retry_after_s
 from fishlive.wire.events import plain_text
 
 BY_CODE: Final[Mapping[str, type[APIStatusError]]] = {
@@ -139,9 +139,7 @@ def _row(row: object) -> str:
     """Return ``field: message`` of one row of a validation error."""
     if not isinstance(row, dict):
         return ""
-    where = row.get("loc")
-    field = ".".join(map(str, where)) if isinstance(where, list) else ""
-    return ": ".join(filter(None, (plain_text(field), plain_text(row.get("msg")))))
+    return ": ".join(filter(None, (plain_text(place(row.get("loc"))), plain_text(row.get("msg")))))
 
 
 def _native_status(said: Mapping[str, Any]) -> int | None:

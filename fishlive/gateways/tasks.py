@@ -49,6 +49,10 @@ MAX_BATCH: Final = 50
 """Most tasks in one question (first-party clients, 2026)."""
 
 
+MOST_PAGES: Final = 200
+"""Pages of a list that are asked for: ten thousand tasks, in some minutes."""
+
+
 class CallbackSource(Protocol):
     """Hears of callbacks. A webhook receiver is one."""
 
@@ -90,7 +94,7 @@ class TaskStatus:
 
 @dataclass(frozen=True)
 class Task:
-    """A handle of a task. Immutable, and pickles; :meth:`bind` gives an unpickled one its client.
+    """A handle of a task. Immutable, hashable, and pickles; :meth:`bind` gives it its client again.
 
     Attributes:
         id: What the gateway calls it; empty if it made none, because it was done at once.
@@ -106,7 +110,7 @@ class Task:
     gateway: str
     trace_id: str | None = None
     started_at: datetime | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _client: Gateway | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -256,6 +260,27 @@ class Tasks:
             answer = await self._ask({"action": "retrieve_batch", "ids": batch})
             found |= _by_id(answer)
         return {one: found.get(one) or read_status(None, one) for one in ids}
+
+    async def made_between(
+        self, since_s: float, until_s: float
+    ) -> AsyncGenerator[TaskStatus, None]:
+        """Yield the tasks that were made in a span of time, as far as the gateway lists them.
+
+        Documented for the same API of a sibling service (``created_at_min``, ``created_at_max``,
+        ``offset``, ``limit``; OpenAI tasks, 2026), and not promised for Fish: expect a refusal, or
+        nothing. MAX_BATCH at a time, at most one question a second. Times are seconds since 1970.
+        Raises as :meth:`get`.
+        """
+        span = {"created_at_min": since_s, "created_at_max": until_s, "limit": MAX_BATCH}
+        for page in range(MOST_PAGES):
+            if page:
+                await anyio.sleep(LEAST_POLL_S)
+            question = {"action": "retrieve_batch", **span, "offset": page * MAX_BATCH}
+            found = _by_id(await self._ask(question))
+            for status in found.values():
+                yield status
+            if len(found) < MAX_BATCH:
+                return
 
     async def _ask(self, question: dict[str, object]) -> Any:
         return await self._gateway.post("tasks", question, safe=True)

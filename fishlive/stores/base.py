@@ -6,8 +6,8 @@ import abc
 import functools
 from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import TypeVar
 
-from fishlive.errors import FishLiveError
 from fishlive.stores import record as changes
 from fishlive.stores.record import Heard, Phase, Record
 
@@ -15,10 +15,7 @@ Step = Callable[[Record], Record | None]
 """Returns a record as it should be, or None to leave it. Pure: it may be called again."""
 
 
-class StoreError(FishLiveError):
-    """The store of tasks could not be read or written. Nothing was changed, or it is not known."""
-
-    retryable = True
+StoreT = TypeVar("StoreT", bound="TaskStore")
 
 
 class TaskStore(abc.ABC):
@@ -80,7 +77,7 @@ class TaskStore(abc.ABC):
     async def purge(self, gateway: str, *, before_s: float) -> int:
         """Forget what was done before then; return how many. What was given up stays."""
 
-    async def __aenter__(self) -> TaskStore:
+    async def __aenter__(self: StoreT) -> StoreT:  # noqa: PYI019  # Self is 3.11's
         await self.start()
         return self
 

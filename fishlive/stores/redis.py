@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Awaitable
 from typing import Any, Final
 
-from fishlive.errors import ConfigError
-from fishlive.stores.base import Step, StoreError, TaskStore
+from fishlive.errors import ConfigError, StoreError
+from fishlive.stores.base import Step, TaskStore
 from fishlive.stores.record import Phase, Record
 
 TIMEOUT_S: Final = 5.0
@@ -16,6 +17,10 @@ TIMEOUT_S: Final = 5.0
 
 MOST_CONNECTIONS: Final = 32
 """Questions at once; more wait for their turn."""
+
+TURN_S: Final = 20.0
+"""How long a question waits for its turn, in seconds: a burst of ten thousand takes ten. Shorter
+than a claim, which has to be renewed in such a burst too."""
 
 MOST_TRIES: Final = 100
 """How often a change is tried when others change the same record. Each loser has seen a winner,
@@ -55,7 +60,8 @@ class RedisStore(TaskStore):
     """Keeps records in Redis or Valkey, 6.2 or later, alone or as a cluster's one slot.
 
     Claims are measured by the receivers' own clocks: keep those within a few seconds of each other.
-    The server must keep what it is told: without ``appendonly yes`` its own crash loses tasks.
+    The server must keep what it is told: without ``appendonly yes`` its own crash loses tasks, and
+    so does an eviction policy other than ``noeviction``.
 
     Args:
         url: ``redis://…``, ``rediss://…`` or ``unix://…``; a password in it is never shown.
@@ -66,8 +72,11 @@ class RedisStore(TaskStore):
     """
 
     def __init__(self, url: str, *, prefix: str = "{fishlive}") -> None:
-        self._client, self._errors = _connected(url)
         self._prefix = prefix
+        try:
+            self._client, self._errors = _connected(url)
+        finally:
+            del url  # it may have a password, and tracebacks are printed with their locals
         self._write = self._client.register_script(_WRITE)
         self._closed = False
 
@@ -107,17 +116,23 @@ class RedisStore(TaskStore):
         self, gateway: str, step: Step, *, ready_s: float, limit: int
     ) -> list[Record]:
         """Change the records that were ready by then; return those."""
-        ready = self._client.zrange(
-            self._key("ready", gateway), "-inf", ready_s, byscore=True, offset=0, num=limit
+        key = self._key("ready", gateway)
+        tickets = await self._asked(
+            self._client.zrange(key, "-inf", ready_s, byscore=True, offset=0, num=limit)
         )
-        changed = [(one, step(one[1])) for one in await self._read(await self._asked(ready))]
+        found = await self._read(tickets)
+        if len(found) < len(tickets):
+            # The server threw records away; what names them would stand in front of the others.
+            gone = set(tickets) - {record.ticket for _, record in found}
+            await self._asked(self._client.zrem(key, *gone))
+        changed = [(one, step(one[1])) for one in found]
         pairs = [(one, after) for one, after in changed if after is not None]
         if not pairs:
             return []
-        pipe = self._client.pipeline(transaction=False)
-        for (text, before), after in pairs:
-            await self._put(text, before, after, client=pipe)
-        results = await self._asked(pipe.execute())
+        async with self._client.pipeline(transaction=False) as pipe:
+            for (text, before), after in pairs:
+                await self._put(text, before, after, client=pipe)
+            results = await self._asked(pipe.execute())
         return [
             after
             for (_, after), result in zip(pairs, results, strict=True)
@@ -204,8 +219,9 @@ class RedisStore(TaskStore):
         try:
             return await question
         except self._errors as error:
-            # Its words may hold the address, and that a password.
-            raise StoreError(f"the store of tasks failed: {type(error).__name__}") from error
+            why = type(error).__name__
+        # Alone: the error's words may hold the address, and its frames the password in that.
+        raise StoreError(f"the store of tasks failed: {why}")
 
 
 def _connected(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
@@ -214,20 +230,23 @@ def _connected(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
         import redis.asyncio
         import redis.exceptions
     except ImportError as error:
+        del url
         raise ConfigError(
             "the store needs `pip install fishlive[redis]`", argument="url"
         ) from error
-    try:
+    pool = None
+    with contextlib.suppress(ValueError):
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             max_connections=MOST_CONNECTIONS,
-            timeout=TIMEOUT_S,
+            timeout=TURN_S,
             decode_responses=True,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
         )
-    except ValueError:
-        raise ConfigError("the URL of the store is wrong", argument="url") from None
+    del url
+    if pool is None:
+        raise ConfigError("the URL of the store is wrong", argument="url")
     client = redis.asyncio.Redis.from_pool(pool)
     return client, (redis.exceptions.RedisError, OSError)
 
@@ -237,5 +256,8 @@ def _text(record: Record) -> str:
 
 
 def _record(text: str) -> Record:
-    values = json.loads(text)
-    return Record(**{**values, "phase": Phase(values["phase"])})
+    try:
+        values = json.loads(text)
+        return Record(**{**values, "phase": Phase(values["phase"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError("the store holds a record that cannot be read") from error

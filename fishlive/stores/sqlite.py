@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from fishlive.errors import ConfigError, ForkedProcessError
-from fishlive.stores.base import Step, StoreError, TaskStore
+from fishlive.errors import ConfigError, ForkedProcessError, StoreError
+from fishlive.stores.base import Step, TaskStore
 from fishlive.stores.record import Phase, Record, renewed
 
 T = TypeVar("T")
@@ -208,6 +208,9 @@ class SqliteStore(TaskStore):
             some = jobs[at : at + MOST_AT_ONCE]
             try:
                 results = self._transact(some)
+            except _NotBegun as error:  # none of them would fare better, and each would wait
+                for job in some:
+                    job.tell(None, _failure(error.__cause__))
             except Exception:  # noqa: BLE001 - found out one by one, and told to whom it concerns
                 for job in some:
                     self._alone(job)
@@ -218,19 +221,22 @@ class SqliteStore(TaskStore):
     def _alone(self, job: _Job) -> None:
         try:
             result = self._transact([job])[0]
+        except _NotBegun as error:
+            job.tell(None, _failure(error.__cause__))
         except sqlite3.Error as error:
-            failure = StoreError(f"the store of tasks failed: {error}")
-            failure.__cause__ = error
-            job.tell(None, failure)
+            job.tell(None, _failure(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours, told to the caller
             job.tell(None, error)
         else:
             job.tell(result, None)
 
     def _transact(self, jobs: list[_Job]) -> list[Any]:
-        if self._connection is None:
-            raise sqlite3.ProgrammingError("the store is not open")
-        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if self._connection is None:
+                raise sqlite3.ProgrammingError("the store is not open")
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _NotBegun from error
         with self._connection:  # commits, or rolls back
             return [job.work(self._connection) for job in jobs]
 
@@ -248,6 +254,10 @@ class SqliteStore(TaskStore):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+class _NotBegun(Exception):
+    """No transaction came about: the file is locked, closed or not to be written."""
 
 
 class _Job:
@@ -276,6 +286,12 @@ class _Job:
             self._future.set_result(result)
 
 
+def _failure(error: BaseException | None) -> StoreError:
+    failure = StoreError(f"the store of tasks failed: {error}")
+    failure.__cause__ = error
+    return failure
+
+
 def _row(record: Record) -> tuple[Any, ...]:
     values = {**{name: getattr(record, name) for name in _FIELDS}, "phase": record.phase.value}
     return (*values.values(), record.ready_s)
@@ -283,7 +299,10 @@ def _row(record: Record) -> tuple[Any, ...]:
 
 def _record(row: tuple[Any, ...]) -> Record:
     values = dict(zip(_FIELDS, row, strict=True))
-    values["phase"] = Phase(values["phase"])
+    try:
+        values["phase"] = Phase(values["phase"])
+    except ValueError as error:
+        raise StoreError("the store holds a record that cannot be read") from error
     values["hinted"] = bool(values["hinted"])
     return Record(**values)
 

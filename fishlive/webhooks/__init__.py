@@ -3,13 +3,13 @@
 Adapters: ``fishlive.webhooks.aiohttp.handler`` and ``fishlive.webhooks.asgi.App``.
 """
 
-from fishlive.stores import Heard, StoreError
+from fishlive.errors import SignatureError, StoreError
+from fishlive.stores import Heard
 from fishlive.webhooks.events import Answer, Event, Finished, SignedEvent
 from fishlive.webhooks.inbox import Inbox
 from fishlive.webhooks.receiver import Receiver
 from fishlive.webhooks.signatures import (
     FishVerifier,
-    SignatureError,
     Signed,
     StandardVerifier,
     Verifier,

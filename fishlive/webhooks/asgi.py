@@ -36,7 +36,8 @@ class App:
 
     On its own, as ``uvicorn module:app``, it enters and leaves the receiver with the server. A
     mounted application is not told of the server's start: there, enter the receiver in the outer
-    application's lifespan.
+    application's lifespan. FastAPI and Starlette redirect ``/hooks`` to ``/hooks/``, where no
+    gateway follows: give the receiver's ``url`` the slash of a mount.
 
     Args:
         receiver: Whose callbacks these are.

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
-from fishlive.errors import FishLiveError, UsageError
+from fishlive.errors import FishLiveError, SignatureError, UsageError
 from fishlive.stores import Heard, Phase, Record, SqliteStore, TaskStore
 from fishlive.stores.record import URGENT_S
 from fishlive.webhooks.bodies import Headers, MalformedBody, parsed
 from fishlive.webhooks.complaints import Complaints
 from fishlive.webhooks.events import BAD, LATER, REFUSED, Event, SignedEvent
-from fishlive.webhooks.signatures import SignatureError, Verifier
+from fishlive.webhooks.signatures import Verifier
 from fishlive.webhooks.worker import LEASE_S, MOST_FAILURES, Drop, Later, Worker
 
 STORE: Final = "fishlive-events.sqlite3"

@@ -8,37 +8,35 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from fishlive.errors import (
-    APIStatusError,
     ConfigError,
-    ConnectError,
     FishLiveError,
-    ServerError,
+    InvalidRequestError,
+    NotFoundError,
     UsageError,
 )
 from fishlive.gateways.gateway import Gateway
 from fishlive.gateways.tasks import Task
 from fishlive.gateways.verdict import classify
-from fishlive.stores import Heard, Phase, Record, SqliteStore, StoreError, TaskStore
+from fishlive.stores import Heard, Phase, Record, SqliteStore, TaskStore
 from fishlive.stores import record as changes
+from fishlive.webhooks.addresses import Query, check_url, token_in, with_token
 from fishlive.webhooks.arrivals import Arrivals
 from fishlive.webhooks.bodies import Headers, MalformedBody, parsed
 from fishlive.webhooks.complaints import Complaints
 from fishlive.webhooks.events import LATER, Event, Finished
-from fishlive.webhooks.reconciler import GIVE_UP_S, OVERDUE_S, Reconciler
+from fishlive.webhooks.keys import Secrets
+from fishlive.webhooks.reconciler import GIVE_UP_S, OVERDUE_S, Reconciler, address_of
+from fishlive.webhooks.sending import Sending
 from fishlive.webhooks.tokens import Tokens
 from fishlive.webhooks.worker import LEASE_S, MOST_FAILURES, Worker
 
 STORE: Final = "fishlive-tasks.sqlite3"
 """Where the state is kept unless told, in the working directory."""
-
-TOKEN: Final = "token"  # noqa: S105 - a name, not a token
-"""Name of the token in the address's query."""
 
 CONCURRENCY: Final = 8
 """Handlers at once unless told. A crash may repeat as many."""
@@ -46,14 +44,14 @@ CONCURRENCY: Final = 8
 MOST_NOTE_CHARS: Final = 16 * 1024
 """Longest note: the key of a row or a little JSON, not the text itself."""
 
+LIST_MARGIN_S: Final = 300.0
+"""How far the gateway's clock may be from ours when its tasks are listed, in seconds."""
+
 KEEP_S: Final = 7 * 86_400.0
 """How long handled tasks are known, in seconds, so that late callbacks are recognised: as long as
 the gateways keep their records by the most generous page."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-Query = str | Mapping[str, str]
 
 
 class Receiver:
@@ -72,7 +70,8 @@ class Receiver:
 
     Args:
         client: Of the gateway. Not closed here.
-        handler: What to do with a task that is over, well or not.
+        handler: What to do with a task that is over, well or not. None leaves that to another
+            receiver that shares the store: this one submits, and hears callbacks.
         url: Where the gateway reaches this receiver: ``https``, unless it is this machine or
             ``allow_insecure`` is set.
         secret: Makes the tokens: 16 characters or more, kept across restarts. Several, newest
@@ -93,10 +92,10 @@ class Receiver:
     def __init__(
         self,
         client: Gateway,
-        handler: Callable[[Finished], Awaitable[object]],
+        handler: Callable[[Finished], Awaitable[object]] | None,
         *,
         url: str,
-        secret: str | Sequence[str],
+        secret: Secrets,
         store: TaskStore | str | os.PathLike[str] = STORE,
         concurrency: int = CONCURRENCY,
         overdue_s: float = OVERDUE_S,
@@ -106,7 +105,14 @@ class Receiver:
         allow_insecure: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        _check_url(url, allow_insecure=allow_insecure)
+        self._url = url
+        self._client = client
+        self._gateway = client.name
+        try:
+            self._tokens = Tokens(secret, purpose=client.name)
+        finally:
+            del secret  # tracebacks are printed with their locals
+        check_url(url, allow_insecure=allow_insecure)
         for name, value in (
             ("concurrency", concurrency),
             ("overdue_s", overdue_s),
@@ -116,18 +122,15 @@ class Receiver:
         ):
             if not value > 0:
                 raise ConfigError(f"{name} is a number over 0", argument=name)
-        self._url = url
-        self._gateway = client.name
-        secrets = [secret] if isinstance(secret, str) else list(secret)
-        self._tokens = Tokens(secrets, purpose=client.name)
         self._store = store if isinstance(store, TaskStore) else SqliteStore(store)
         self._clock = clock
         self._overdue_s = overdue_s
         self._arrivals = Arrivals()
-        self._worker = Worker(
+        desk = Reconciler(client, overdue_s=overdue_s, give_up_s=give_up_s, clock=clock)
+        self._worker = handler and Worker(
             self._store,
             client.name,
-            Reconciler(client, overdue_s=overdue_s, give_up_s=give_up_s, clock=clock),
+            desk,
             handler,
             concurrency=concurrency,
             lease_s=lease_s,
@@ -135,6 +138,7 @@ class Receiver:
             keep_s=KEEP_S,
             clock=clock,
         )
+        self._sending = Sending(self._keep, self._forget)
         self._complaints = Complaints()
         self.counts: Counter[Heard] = Counter()
         """How many callbacks were worth what, since the receiver was made."""
@@ -149,7 +153,8 @@ class Receiver:
         except BaseException:
             await self.aclose()
             raise
-        self._worker.start()
+        if self._worker is not None:
+            self._worker.start()
         return self
 
     async def __aexit__(
@@ -161,10 +166,12 @@ class Receiver:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop: wait a while for running handlers, and close the store. Idempotent."""
+        """Stop: wait a while for what is sent and for handlers, close the store. Idempotent."""
         self._open = False
         try:
-            await self._worker.stop()
+            await self._sending.stop()
+            if self._worker is not None:
+                await self._worker.stop()
         finally:
             await self._store.aclose()
 
@@ -186,7 +193,9 @@ class Receiver:
             )
 
         If ``send`` fails in a way that leaves open whether the gateway has the task, the intention
-        stays: if it has, its callback finds it. See :meth:`unacknowledged`.
+        stays: if it has, its callback finds it. See :meth:`unacknowledged`. Cancelling stops the
+        waiting and nothing else: what was sent is acknowledged and kept behind it, so that a
+        caller who went away costs no task.
 
         Args:
             send: Submits it, with the address for its callback.
@@ -194,19 +203,12 @@ class Receiver:
 
         Raises:
             ConfigError: The note is too long.
-            StoreError: The state could not be kept. If nothing is kept, nothing is sent.
+            StoreError: The state could not be kept. If nothing is kept, nothing is sent; if the
+                task's id could not be kept, after some tries, it is in the sentence.
             FishLiveError: Whatever ``send`` raises.
         """
         url = await self.callback_url(note=note)
-        try:
-            task = await send(url)
-        except FishLiveError as error:
-            if _never_ran(error):
-                with contextlib.suppress(StoreError):  # the gateway's refusal says more
-                    await self._store.remove(self._ticket_in(url))
-            raise
-        await self.bind(url, task)
-        return task
+        return await self._sending.submit(url, send)
 
     async def callback_url(self, *, note: str = "") -> str:
         """Return a new address for the callback of one task, and keep the intention.
@@ -220,9 +222,7 @@ class Receiver:
         ticket, token = self._tokens.mint()
         record = Record(ticket, self._gateway, note, created_s=self._clock())
         await self._store.insert(record)
-        parts = urlsplit(self._url)
-        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), (TOKEN, token)])
-        return urlunsplit(parts._replace(query=query))
+        return with_token(self._url, token)
 
     async def bind(self, url: str, task: Task) -> None:
         """Tell which task an address went out with, once it is acknowledged. Idempotent.
@@ -233,12 +233,7 @@ class Receiver:
         """
         self._check_task(task)
         self._check_open()
-        ticket, due_s, answer = self._ticket_in(url), self._clock() + self._overdue_s, _answer(task)
-        bound = await self._store.bind(ticket, task.id, due_s=due_s, answer=answer)
-        if bound is None:  # of an intention that is not kept any more, or of a task that is known
-            record = Record(ticket, self._gateway, created_s=self._clock())
-            await self._store.insert(changes.bound(record, task.id, due_s=due_s, answer=answer))
-        self._worker.wake()
+        await self._keep(url, task)
 
     async def track(self, task: Task, *, note: str = "") -> None:
         """Have a task handled that was submitted without a callback. Idempotent.
@@ -265,7 +260,7 @@ class Receiver:
         self.counts[event.heard] += 1
         if event.heard is Heard.NEW and event.task_id is not None:
             self._arrivals.heard(event.task_id)
-            self._worker.wake()
+            self._wake()
         elif event.reason:
             self._complaints.add(event.reason)
         return event
@@ -279,10 +274,35 @@ class Receiver:
 
         Their process died, or lost the answer, between sending and keeping the id. Whether the
         gateway has the task cannot be known; the notes say what it was. Some of them may be about
-        to be acknowledged: look at ``created_s``. Forget one with ``store.remove(ticket)``.
+        to be acknowledged: look at ``created_s``. :meth:`recover` finds what the gateway lists. To
+        submit one again costs its price again, if the gateway has it. Then, or to let it go, forget
+        it with ``store.remove(ticket)``; a late callback of it does nothing.
         """
         intended = await self._store.select(self._gateway, Phase.INTENDED, limit=limit)
         return [record for record in intended if record.candidate is None]
+
+    async def recover(self) -> list[Record]:
+        """Find tasks whose acknowledgement was lost in the gateway's list; return what is left.
+
+        A record of the gateway repeats the request, with the address that we made. Worth a call
+        after a crash, if :meth:`unacknowledged` is not empty. Not every gateway lists tasks of
+        Fish: see :meth:`~fishlive.gateways.tasks.Tasks.made_between`.
+
+        Raises:
+            FishLiveError: The gateway or the store could not be asked.
+        """
+        sought = {record.ticket: record for record in await self.unacknowledged()}
+        if not sought:
+            return []
+        since_s = min(record.created_s for record in sought.values()) - LIST_MARGIN_S
+        listed = self._client.tasks.made_between(since_s, self._clock() + LIST_MARGIN_S)
+        with contextlib.suppress(InvalidRequestError, NotFoundError):  # this gateway lists nothing
+            async for status in listed:
+                url = address_of(status)
+                ticket = self._tokens.ticket(token_in(url.partition("?")[2]))
+                if sought.pop(ticket or "", None) is not None:
+                    await self._keep(url, self._client.tasks.handle(status.id))
+        return list(sought.values())
 
     async def dead(self, *, limit: int = 1000) -> list[Record]:
         """Return tasks whose handler failed too often, oldest first.
@@ -292,7 +312,7 @@ class Receiver:
         return await self._store.select(self._gateway, Phase.DEAD, limit=limit)
 
     async def _hear(self, raw_body: bytes, query: Query) -> Event:
-        ticket = self._tokens.ticket(_token(query))
+        ticket = self._tokens.ticket(token_in(query))
         if ticket is None:
             return Event(Heard.UNKNOWN, reason="its token is not ours")
         try:
@@ -305,12 +325,27 @@ class Receiver:
             return Event(Heard.UNAVAILABLE, LATER, reason=str(error))
         return Event(heard, task_id=task_id, reason=_REASONS.get(heard, ""))
 
+    async def _keep(self, url: str, task: Task) -> None:
+        ticket, due_s, answer = self._ticket_in(url), self._clock() + self._overdue_s, _answer(task)
+        bound = await self._store.bind(ticket, task.id, due_s=due_s, answer=answer)
+        if bound is None:  # of an intention that is not kept any more, or of a task that is known
+            record = Record(ticket, self._gateway, created_s=self._clock())
+            await self._store.insert(changes.bound(record, task.id, due_s=due_s, answer=answer))
+        self._wake()
+
+    async def _forget(self, url: str) -> None:
+        await self._store.remove(self._ticket_in(url))
+
     def _ticket_in(self, url: str) -> str:
         _, _, query = url.partition("?")
-        ticket = self._tokens.ticket(_token(query))
+        ticket = self._tokens.ticket(token_in(query))
         if ticket is None:
             raise ConfigError("the address is none of this receiver's", argument="url")
         return ticket
+
+    def _wake(self) -> None:
+        if self._worker is not None:
+            self._worker.wake()
 
     def _check_open(self) -> None:
         if not self._open:
@@ -334,42 +369,8 @@ def _answer(task: Task) -> str:
     return json.dumps(dict(task.raw)) if classify(task.raw).state.over else ""
 
 
-def _never_ran(error: FishLiveError) -> bool:
-    """Return whether a failure proves that the gateway has no task."""
-    refused = isinstance(error, APIStatusError) and not isinstance(error, ServerError)
-    return refused or isinstance(error, (ConfigError, ConnectError, UsageError, StoreError))
-
-
-def _token(query: Query) -> str:
-    """Return the token in a query; empty if there is none, or several."""
-    if not isinstance(query, str):
-        return query.get(TOKEN, "")
-    try:
-        found = parse_qs(query, max_num_fields=16).get(TOKEN, [])
-    except ValueError:  # too many fields
-        return ""
-    return found[0] if len(found) == 1 else ""
-
-
 def _task_id(body: Mapping[str, Any]) -> str:
     task_id = body.get("task_id")
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
         raise MalformedBody("it names no task")
     return task_id
-
-
-def _check_url(url: str, *, allow_insecure: bool) -> None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigError("url cannot be right", argument="url") from None
-    if parts.scheme not in {"http", "https"} or not host or parts.fragment:
-        raise ConfigError("url begins with https:// and has no fragment", argument="url")
-    if parts.scheme == "http" and host not in _LOOPBACK and not allow_insecure:
-        raise ConfigError(
-            "url is not encrypted: tokens in it could be read; use https, or allow_insecure=True",
-            argument="url",
-        )
-    if TOKEN in parse_qs(parts.query, keep_blank_values=True):
-        raise ConfigError(f"url has a {TOKEN} already", argument="url")

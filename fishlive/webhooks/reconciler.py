@@ -96,7 +96,7 @@ class Reconciler:
             if not error.retryable and len(records) > 1 and isinstance(error, _ABOUT_IDS):
                 return [(await self._alone(record)) for record in records]
             return [self._trouble(record, error) for record in records]
-        return [self._judge(record, statuses[record.task_id or ""]) for record in records]
+        return [self._judged(record, statuses[record.task_id or ""]) for record in records]
 
     async def _alone(self, record: Record) -> Finished | Later | Drop:
         """Look at one record of a batch that was refused: only one of them may be to blame."""
@@ -116,6 +116,14 @@ class Reconciler:
             status = TaskStatus(record.task_id or "", TaskState.FAILED, error=error)
             return self._finished(record, status)
         return Later(now_s + self._pause_s(record, TROUBLE_S))
+
+    def _judged(self, record: Record, status: TaskStatus) -> Finished | Later | Drop:
+        """Judge a record; one that nobody can judge does not hold up those beside it."""
+        try:
+            return self._judge(record, status)
+        except Exception:  # noqa: BLE001 - a fault of ours, or what was kept is damaged
+            _log.exception("task %s cannot be judged", record.task_id)
+            return Later(self._clock() + self._pause_s(record, TROUBLE_S))
 
     def _judge(self, record: Record, status: TaskStatus) -> Finished | Later | Drop:
         if not status.state.over and record.answer:
@@ -151,9 +159,15 @@ _ABOUT_IDS: Final = (ConfigError, InvalidRequestError, NotFoundError)
 
 def _foreign(record: Record, status: TaskStatus) -> bool:
     """Return whether a task that only a callback named was submitted with another address."""
+    address = address_of(status)
+    return bool(address) and record.ticket not in address
+
+
+def address_of(status: TaskStatus) -> str:
+    """Return the callback address that a task was submitted with; empty if its record has none."""
     request = status.raw.get("request")
     address = request.get("callback_url") if isinstance(request, dict) else None
-    return isinstance(address, str) and record.ticket not in address
+    return address if isinstance(address, str) else ""
 
 
 def _given_up(status: TaskStatus) -> TaskStatus:

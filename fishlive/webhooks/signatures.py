@@ -8,17 +8,16 @@ pages, 2026-08). Standard Webhooks 1.0: ``webhook-id``, ``webhook-timestamp`` an
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from fishlive.errors import ConfigError, FishLiveError
+from fishlive.errors import SignatureError
 from fishlive.webhooks.bodies import Headers, header_lines
+from fishlive.webhooks.keys import Secrets, keyed
 
 TOLERANCE_S: Final = 300.0
 """How far a signature's time may be from ours, either way, in seconds (both schemes)."""
@@ -35,18 +34,6 @@ _ID: Final = re.compile(r"[!-~]{1,256}")
 _WHSEC: Final = "whsec_"
 _LEAST_SECRET_BYTES: Final = 16
 """Shortest secret that is taken, in bytes: 128 bits."""
-
-
-class SignatureError(FishLiveError):
-    """A webhook is not what its signature says, or has none. The sender learns no more than that.
-
-    Attributes:
-        reason: For the log: which step failed. It holds nothing of the body, nor of a secret.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the webhook's signature is not valid ({reason})")
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +80,15 @@ class FishVerifier:
 
     def __init__(
         self,
-        secrets: str | Sequence[str],
+        secrets: Secrets,
         *,
         tolerance_s: float = TOLERANCE_S,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
-        self._secrets = [_checked(secret.encode()) for secret in given]
-        _some(self._secrets)
+        try:
+            self._macs = keyed(secrets, _plain, rule=_RULE, argument="secrets")
+        finally:
+            del secrets  # tracebacks are printed with their locals
         self._tolerance_s = tolerance_s
         self._now_s = now_s
 
@@ -113,11 +101,8 @@ class FishVerifier:
         offered = [one for one in signatures if _HEX.fullmatch(one)]
         if not offered:
             raise SignatureError("no signature of a known version")
-        signed = times[0].encode() + b"." + raw_body
-        macs = [
-            hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
-            for secret in self._secrets
-        ]
+        moment = times[0].encode()
+        macs = [mac.of(moment, b".", raw_body).hexdigest().encode() for mac in self._macs]
         key = _match(macs, [one.encode() for one in offered])
         # The time is looked at last: a stranger learns nothing from it.
         return Signed(sent_s, _skew(sent_s, self._now_s(), self._tolerance_s), key)
@@ -137,14 +122,15 @@ class StandardVerifier:
 
     def __init__(
         self,
-        secrets: str | Sequence[str],
+        secrets: Secrets,
         *,
         tolerance_s: float = TOLERANCE_S,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        given = (secrets,) if isinstance(secrets, str) else tuple(secrets)
-        self._secrets = [_decoded(secret) for secret in given]
-        _some(self._secrets)
+        try:
+            self._macs = keyed(secrets, _decoded, rule=_WHSEC_RULE, argument="secrets")
+        finally:
+            del secrets
         self._tolerance_s = tolerance_s
         self._now_s = now_s
 
@@ -160,11 +146,8 @@ class StandardVerifier:
         offered = [one for one in given if _BASE64.fullmatch(one)]
         if not offered:
             raise SignatureError("no signature of a known version")
-        signed = f"{delivery}.{moment}.".encode() + raw_body
-        macs = [
-            base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
-            for secret in self._secrets
-        ]
+        head = f"{delivery}.{moment}.".encode()
+        macs = [base64.b64encode(mac.of(head, raw_body).digest()) for mac in self._macs]
         key = _match(macs, [one.encode() for one in offered])
         return Signed(sent_s, _skew(sent_s, self._now_s(), self._tolerance_s), key, delivery)
 
@@ -220,21 +203,20 @@ def _skew(sent_s: int, now_s: float, tolerance_s: float) -> float:
     return skew_s
 
 
+_RULE: Final = f"each has {_LEAST_SECRET_BYTES} bytes or more, and no white space around it"
+_WHSEC_RULE: Final = f"{_RULE}; in base64, with or without {_WHSEC} before it"
+
+
 def _decoded(secret: str) -> bytes:
-    try:
-        return _checked(base64.b64decode(secret.removeprefix(_WHSEC), validate=True))
-    except (binascii.Error, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError("a secret is whsec_ and base64", argument="secrets") from None
+    text = secret.removeprefix(_WHSEC).rstrip("=")  # some are copied without their padding
+    return _checked(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+
+
+def _plain(secret: str) -> bytes:
+    return _checked(secret.encode())
 
 
 def _checked(secret: bytes) -> bytes:
     if len(secret) < _LEAST_SECRET_BYTES:
-        raise ConfigError(f"a secret has at least {_LEAST_SECRET_BYTES} bytes", argument="secrets")
+        raise ValueError(_RULE)
     return secret
-
-
-def _some(secrets: Iterable[bytes]) -> None:
-    if not list(secrets):
-        raise ConfigError("at least one secret: nothing unsigned is let in", argument="secrets")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets as randomness
-from collections.abc import Sequence
 from typing import Final
 
-from fishlive.errors import ConfigError
-from fishlive.secret import Secret
+from fishlive.webhooks.keys import Mac, Secrets, keyed
 
 _TICKET_BYTES: Final = 18
 """Chance in a ticket, in bytes: 144 bits, which are 24 characters of base64 without padding."""
@@ -33,18 +30,17 @@ class Tokens:
         ConfigError: No secret, or a short one.
     """
 
-    def __init__(self, secrets: Sequence[str], *, purpose: str) -> None:
-        self._secrets = [Secret(secret) for secret in secrets]
-        if not self._secrets or any(len(s.reveal()) < LEAST_SECRET_CHARS for s in self._secrets):
-            raise ConfigError(
-                f"a secret has at least {LEAST_SECRET_CHARS} characters", argument="secret"
-            )
+    def __init__(self, secrets: Secrets, *, purpose: str) -> None:
+        try:
+            self._macs = keyed(secrets, _long, rule=_RULE, argument="secret")
+        finally:
+            del secrets  # tracebacks are printed with their locals
         self._purpose = purpose
 
     def mint(self) -> tuple[str, str]:
         """Return a new ticket, and the token that proves it."""
         ticket = randomness.token_urlsafe(_TICKET_BYTES)
-        return ticket, f"{ticket}.{self._proof(self._secrets[0], ticket)}"
+        return ticket, f"{ticket}.{self._proof(self._macs[0], ticket)}"
 
     def ticket(self, token: str) -> str | None:
         """Return the ticket of a token; None if we did not make it. In constant time."""
@@ -53,12 +49,20 @@ class Tokens:
             return None
         ticket, given = match.groups()
         known = [
-            hmac.compare_digest(self._proof(secret, ticket).encode(), given.encode())
-            for secret in self._secrets
+            hmac.compare_digest(self._proof(mac, ticket).encode(), given.encode())
+            for mac in self._macs
         ]
         return ticket if any(known) else None
 
-    def _proof(self, secret: Secret, ticket: str) -> str:
-        said = f"fishlive callback\0{self._purpose}\0{ticket}".encode()
-        digest = hmac.new(secret.reveal().encode(), said, hashlib.sha256).digest()
+    def _proof(self, mac: Mac, ticket: str) -> str:
+        digest = mac.of(f"fishlive callback\0{self._purpose}\0{ticket}".encode()).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+_RULE: Final = f"each has {LEAST_SECRET_CHARS} characters or more, and no white space around it"
+
+
+def _long(secret: str) -> bytes:
+    if len(secret) < LEAST_SECRET_CHARS:
+        raise ValueError(_RULE)
+    return secret.encode()

@@ -18,7 +18,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
-from fishlive.stores import Record, StoreError, TaskStore
+from fishlive.errors import StoreError
+from fishlive.stores import Record, TaskStore
 
 _log: Final = logging.getLogger("fishlive.webhooks")
 
@@ -122,6 +123,7 @@ class Worker(Generic[T]):
         self._held: dict[str, asyncio.Task[None] | None] = {}
         self._wake = asyncio.Event()
         self._stopping = False
+        self._abandoning = False
         self._scope: anyio.CancelScope | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -164,6 +166,7 @@ class Worker(Generic[T]):
         self._held.clear()
 
     async def _abandon(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._abandoning = True
         tasks += [task for task in self._held.values() if task is not None]
         for task in tasks:
             task.cancel()
@@ -224,8 +227,10 @@ class Worker(Generic[T]):
                 until_s=now_s + self._lease_s,
                 limit=limit,
             )
-        self._held.update(dict.fromkeys((record.ticket for record in records), None))
-        return records
+        # After a clock was set, or the loop stood still, claims may run out that are at work here.
+        fresh = [record for record in records if record.ticket not in self._held]
+        self._held.update(dict.fromkeys((record.ticket for record in fresh), None))
+        return fresh
 
     async def _carry_out(self, record: Record, verdict: T | Later | Drop) -> None:
         if isinstance(verdict, Later):
@@ -243,16 +248,29 @@ class Worker(Generic[T]):
         self._held.pop(record.ticket, None)
 
     async def _hand_over(self, record: Record, event: T) -> None:
-        async with self._slots:
-            try:
-                await self._handler(event)
-            except Exception:  # noqa: BLE001 - whatever the application does, nothing is lost
-                _log.exception("the handler failed for task %s", record.task_id)
-                await self._insist(lambda: self._failed(record))
-            else:
-                await self._insist(lambda: self._done(record))
-        self._held.pop(record.ticket, None)
-        self._wake.set()
+        try:
+            async with self._slots:
+                handled = await self._handled(record, event)
+                await self._insist(lambda: (self._done if handled else self._failed)(record))
+        finally:
+            if not self._abandoning:  # there it is given back
+                self._held.pop(record.ticket, None)
+                self._wake.set()
+
+    async def _handled(self, record: Record, event: T) -> bool:
+        """Run the handler; return whether it returned."""
+        try:
+            await self._handler(event)
+        except asyncio.CancelledError:
+            if self._abandoning:
+                raise
+            # Something that the handler waited for was cancelled, not we.
+            _log.exception("the handler was cancelled for task %s", record.task_id)
+        except Exception:  # noqa: BLE001 - whatever the application does, nothing is lost
+            _log.exception("the handler failed for task %s", record.task_id)
+        else:
+            return True
+        return False
 
     async def _done(self, record: Record) -> None:
         if not await self._store.done(record.ticket, self._owner, now_s=self._clock()):

@@ -72,6 +72,46 @@ async def test_a_task_is_taken_up_in_another_command(
     assert shown(capsys)["state"] == "unknown"
 
 
+@pytest.mark.parametrize("more", [[], ["--wait"]])
+async def test_a_gateway_that_answers_at_once_is_shown_at_once(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Older backends know no ``async``: what was paid for is shown; there is no task to list."""
+    out = str(tmp_path / "a.mp3")
+    async with LocalServer(era="2026-05") as server:
+        where = ("--base-url", server.url, "--json")
+        assert await call("task", "submit", "Hello.", *more, *where) == ExitCode.DONE
+        found = shown(capsys)
+        assert (found["id"], found["state"]) == (None, "succeeded")
+        assert found["audio_url"].endswith(".mp3")
+        assert await call("task", "submit", "Hello.", "-o", out, *where) == ExitCode.DONE
+    assert Path(out).stat().st_size > 1000
+    assert Ledger().newest(9) == []
+
+
+async def test_advice_is_of_these_commands(
+    monkeypatch: pytest.MonkeyPatch, unused_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No option is named that they do not have."""
+    async with LocalServer() as server:
+        monkeypatch.setenv("XHUOAPI_API_TOKEN", "hush-hush")
+        where = ("-g", "xhuo", "--base-url", server.url)
+        assert await call("task", "submit", "x", *where) == ExitCode.DENIED
+    assert await call("task", "status", "../x") == ExitCode.USAGE
+    nobody = f"http://127.0.0.1:{unused_port}"
+    assert await call("task", "status", "x", "--base-url", nobody) == ExitCode.NETWORK
+    monkeypatch.setenv("XHUOAPI_API_TOKEN", "with a line end\n")
+    assert await call("task", "status", "x", "-g", "xhuo") == ExitCode.USAGE
+    monkeypatch.delenv("XHUOAPI_API_TOKEN")
+    assert await call("task", "status", "x", "-g", "xhuo") == ExitCode.USAGE
+    denied, wrong_id, network, no_token, missing = capsys.readouterr().err.splitlines()
+    assert denied.endswith("set XHUOAPI_API_TOKEN, or use --token-file FILE")
+    assert missing.endswith("no token: set XHUOAPI_API_TOKEN, or use --token-file FILE")
+    assert "the id: task_id is no id" in wrong_id
+    assert network.endswith("check the network, and --base-url")
+    assert "the token: " in no_token
+
+
 async def test_a_wait_that_is_too_short_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

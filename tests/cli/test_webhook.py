@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fishlive.cli.exits import ExitCode
-from fishlive.webhooks.listening import listening
+from fishlive.cli.webhook import _line
+from fishlive.webhooks.listening import Arrival, listening
 from tests.cli.command import WAIT_S, call, started
 
 DONE = {"task_id": "t1", "audio_url": "https://cdn.example/a.mp3"}
@@ -52,6 +53,29 @@ def test_callbacks_are_shown_as_they_come(*, as_json: bool, tmp_path: Path) -> N
     assert "t1 succeeded https://cdn.example/a.mp3" in lines[0]
     assert "t2 failed" in lines[1]
     assert "unreadable" in lines[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no broken pipes there")
+def test_it_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    """As with ``| head -1``: the sender is answered as ever, and nothing is said about it."""
+    with started("webhook", "listen", "--port", "0", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        port = int(process.stderr.readline().decode().split(":")[3].split()[0])
+        post(port, "/hook", json.dumps(DONE).encode())
+        assert b"t1 succeeded" in process.stdout.readline()
+        process.stdout.close()
+        assert post(port, "/hook", json.dumps(NO).encode())[0] == 200
+        assert process.wait(WAIT_S) == ExitCode.READER_GONE
+        assert process.stderr.read() == b""
+
+
+def test_a_path_cannot_forge_lines() -> None:
+    """Line ends in what a stranger sent stay in its own line."""
+    arrival = Arrival("POST", "/x\nPOST /y, 2 bytes: t9 succeeded\x1b[2J", 2, "t1", "failed")
+    line = _line(arrival, as_json=False)
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
 
 
 async def test_a_taken_port_is_said(capsys: pytest.CaptureFixture[str]) -> None:

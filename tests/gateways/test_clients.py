@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pickle
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timezone
 from pathlib import Path
@@ -74,6 +76,29 @@ async def test_paths_have_their_prefix() -> None:
     async with calling(lambda _: (200, {"audio_url": URL}), prefix="/mirror/") as (gateway, asked):
         await gateway.tts.create("x")
     assert asked[0].path == "/mirror/fish/tts"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "options", "asked_path"),
+    [
+        (Xhuo, "/v1", {}, "/v1/fish/tts"),  # as its pages print the address
+        (Xhuo, "/v1/", {}, "/v1/fish/tts"),
+        (Xhuo, "/mirror", {}, "/mirror/v1/fish/tts"),
+        (Xhuo, "/mirror/v1", {"prefix": ""}, "/mirror/v1/fish/tts"),
+        (AceData, "/mirror", {}, "/mirror/fish/tts"),
+        (AceData, "/mirror", {"prefix": "/ace"}, "/mirror/ace/fish/tts"),
+    ],
+)
+async def test_an_address_may_have_a_path(
+    kind: type[Gateway], path: str, options: dict[str, Any], asked_path: str
+) -> None:
+    """A gateway behind a proxy; its own prefix is there once."""
+    async with (
+        answering(lambda _: (200, {"audio_url": URL})) as (url, asked),
+        kind("sesame", base_url=url + path, **options) as gateway,
+    ):
+        await gateway.tts.create("x")
+    assert asked[0].path == asked_path
 
 
 async def test_tts_sends_what_was_set() -> None:
@@ -314,8 +339,38 @@ async def test_a_handle_says_what_was_acknowledged() -> None:
         with pytest.raises(UsageError, match="bind"):
             await copy.status()
         assert (await copy.bind(gateway).status()).state is TaskState.PENDING
+        assert {task, copy} == {task}
         with pytest.raises(ConfigError):
             copy.bind(Xhuo("s"))
+
+
+ELSEWHERE = """
+import asyncio, pickle, sys
+from fishlive.gateways import AceData
+
+async def main():
+    task = pickle.load(sys.stdin.buffer)
+    async with AceData("token", base_url=sys.argv[1]) as client:
+        made = await task.bind(client).wait(timeout_s=20)
+        again = await client.tasks.handle(task.id).result()
+    print(task.id, made.audio_url, again.audio_url)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_handle_is_waited_for_in_another_process() -> None:
+    """Pickled, or rebuilt from nothing but its id."""
+    async with calling(working(DONE, DONE)) as (gateway, _):
+        task = await submitted(gateway)
+        base_url = repr(gateway).rpartition(" ")[2].rstrip(">")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", ELSEWHERE, base_url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate(pickle.dumps(task))
+    assert said.decode().split() == ["t", URL, URL]
 
 
 async def test_waiting_ends_with_the_result() -> None:

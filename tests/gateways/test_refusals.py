@@ -54,6 +54,17 @@ def refused(status: int, body: Any, **headers: str) -> FishLiveError:
         (500, "api_error", ServerError),
         (504, "timeout", ServerError),
         (502, "upstream_error", ServerError),
+        (504, "upstream_timeout", ServerError),
+        (503, "busy", ServerError),
+        (500, "unknown", ServerError),
+        (500, "task_failed", ServerError),
+        (401, "unauthorized", AuthenticationError),
+        (403, "not_applied", PermissionDeniedError),
+        (403, "content_moderation", PermissionDeniedError),
+        (400, "invalid_request", InvalidRequestError),
+        (400, "duplication", InvalidRequestError),
+        (400, "canceled", InvalidRequestError),
+        (413, "content_too_large", InvalidRequestError),
         (418, "brand_new", InvalidRequestError),
         (599, "brand_new", ServerError),
     ],
@@ -84,6 +95,44 @@ def test_sentences_are_found_wherever_they_are(body: dict[str, Any], message: st
     found = refused(404, body)
     assert isinstance(found, NotFoundError)
     assert found.message == message
+
+
+def test_a_validation_error_in_a_sentence_names_its_field() -> None:
+    """As the newest page prints it: a JSON list as text, under a status that is a number."""
+    rows = (
+        '[{"type":"literal_error","loc":["format"],'
+        '"msg":"Input should be \'pcm\' or \'mp3\'","input":"wav"}]'
+    )
+    found = refused(400, {"status": 400, "message": rows})
+    assert isinstance(found, InvalidRequestError)
+    assert found.message == "format: Input should be 'pcm' or 'mp3'"
+
+
+def test_a_call_that_has_to_be_paid_for_is_short_of_credit() -> None:
+    """A real 402 with a plain string, as the host that takes payment by the call answers."""
+    found = refused(402, {"error": "X-PAYMENT header is required"})
+    assert isinstance(found, InsufficientCreditsError)
+    assert found.message == "X-PAYMENT header is required"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (
+            {"success": False, "error": {"code": "used_up", "message": "m"}},
+            InsufficientCreditsError,
+        ),
+        ({"error": {"code": "invalid_token"}}, AuthenticationError),
+        ({"error": "plain"}, ServerError),
+        ({"success": False}, ServerError),
+        ({"status": 400, "message": "Model not found"}, NotFoundError),
+    ],
+)
+def test_a_refusal_under_status_200_is_one(
+    body: dict[str, Any], error: type[APIStatusError]
+) -> None:
+    """By its code, or by the number it has in its body."""
+    assert type(refusal_in(body)) is error
 
 
 def test_an_unknown_voice_is_not_found_whatever_the_status() -> None:

@@ -96,7 +96,7 @@ def _inside(value: object) -> Iterator[tuple[str, object]]:
 
 
 async def knows_nobody(host: object, *_rest: object, **_more: object) -> NoReturn:
-    """Resolve nothing: what a loop's getaddrinfo is replaced by, so that no test asks a network."""
+    """Resolve nothing: what ``names.look_up`` is replaced by, so that no test asks a network."""
     raise socket.gaierror(socket.EAI_NONAME, f"no {type(host).__name__} of that name")
 
 

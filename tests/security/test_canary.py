@@ -22,6 +22,7 @@ from fishlive.gateways import AceData
 from fishlive.secret import KeyedHeaders, Secret
 from fishlive.server import LocalServer
 from fishlive.session import Session, TransportName
+from fishlive.transport import names
 from fishlive.transport.call import Timeouts
 from fishlive.transport.socket import Target
 from fishlive.webhooks.tokens import Tokens
@@ -292,7 +293,7 @@ async def test_no_network_shows_no_key(
     watch: Watch, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens, no such host, no common TLS."""
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", knows_nobody)
+    monkeypatch.setattr(names, "look_up", knows_nobody)
     for url in (f"http://127.0.0.1:{unused_port}", "https://no.such.host.invalid"):
         for transport in ("picows", "aiohttp"):
             async with Session(

@@ -64,7 +64,7 @@ async def test_a_gateway_takes_its_token_and_keeps_it(
     "wrong", [{"base_url": "http://far.example"}, {"base_url": "x"}, {"prefix": "x"}]
 )
 def test_a_wrong_argument_beside_it_shows_no_token(
-    watch: Watch, kind: type[Gateway], wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    watch: Watch, kind: type[Gateway], wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frame that was given the token is in the traceback; the token is not in the frame."""
     refused(watch, lambda: kind(KEY.reveal(), **wrong))
@@ -116,6 +116,7 @@ async def test_a_receiver_shows_no_secret_and_no_token(
     assert proof not in kept
     assert not hits(kept)
     assert proof not in caplog.text
+    caplog.clear()  # its tracebacks hold the client
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,9 @@ async def test_a_receiver_shows_no_secret_and_no_token(
 )
 def test_a_wrong_argument_beside_it_shows_no_secret(watch: Watch, wrong: dict[str, Any]) -> None:
     """Of the receiver; its own mistakes are under test above."""
-    client = AceData(KEY)
+    client, arguments = AceData(KEY), {"url": URL, **wrong}
     for given in WAYS:
-        arguments: dict[str, Any] = {"url": URL, "secret": given(), **wrong}
-        refused(watch, lambda arguments=arguments: Receiver(client, None, **arguments))  # type: ignore[misc]  # a default
+        refused(watch, lambda given=given: Receiver(client, None, secret=given(), **arguments))  # type: ignore[misc]  # a default
 
 
 async def test_a_store_that_cannot_be_opened_shows_no_secret(watch: Watch, tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def test_a_standard_verifier_shows_no_secret(watch: Watch) -> None:
 
 async def test_a_redis_that_refuses_the_password_shows_none(watch: Watch) -> None:
     """Its library holds the password in the very frame that fails."""
-    with redis_server() as url:  # which has no password
+    with redis_server() as url:
         path = url.removeprefix("unix://")
-        store = RedisStore(f"unix://:{KEY.reveal()}@{path}")
+        store = RedisStore(f"unix://nobody:{KEY.reveal()}@{path}")
         assert isinstance(await failing(watch, store.start()), StoreError)
         for thing in (store, *vars(store).values()):
             watch.object(thing)

@@ -35,6 +35,7 @@ from fishlive.models.warning import RequestWarning
 from fishlive.rest.voices import Voices
 from fishlive.secret import Secret
 from fishlive.session import Session, TransportName
+from fishlive.transport import names
 from fishlive.transport.aiohttp import connect_aiohttp
 from fishlive.transport.call import Call, quote_id
 from fishlive.transport.control import BURST, PER_S, ControlBudget
@@ -179,7 +180,7 @@ async def test_no_proxy_of_the_environment_is_used(
         for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy"):
             monkeypatch.setenv(name, f"http://user:secret@127.0.0.1:{proxy.port}")
             monkeypatch.setenv(name.upper(), f"http://user:secret@127.0.0.1:{proxy.port}")
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", knows_nobody)
+        monkeypatch.setattr(names, "look_up", knows_nobody)
         for url in (f"http://127.0.0.1:{server.port}", "https://no.such.host.invalid"):
             async with Session(
                 "k", base_url=url, transport=transport, retry=RetryPolicy(attempts=1)
@@ -457,6 +458,6 @@ async def test_nothing_is_sent_that_was_not_asked_for(transport: TransportName) 
         sent = [set(peer.headers) for peer in server.peers]
     usual = {"host", "authorization", "user-agent", "accept", "accept-encoding"}
     upgrade = {"upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "model"}
-    for names in sent:
-        assert names <= usual | upgrade, names
+    for fields in sent:
+        assert fields <= usual | upgrade, fields
     assert all(p.headers.get("accept-encoding", "identity") == "identity" for p in server.peers)

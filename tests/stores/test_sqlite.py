@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,18 @@ async def test_a_locked_file_is_a_store_error(
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
             await store.insert(Record("t", "acedata"))
+        tries, transact = 0, store._transact
+
+        def counted(jobs: Any) -> list[Any]:
+            nonlocal tries
+            tries += 1
+            return list(transact(jobs))
+
+        monkeypatch.setattr(store, "_transact", counted)
+        asking = [store.insert(Record(f"t{n}", "acedata")) for n in range(99)]
+        for told in await asyncio.gather(*asking, return_exceptions=True):
+            assert isinstance(told, StoreError)
+        assert tries <= 2  # they wait together, not one after the other
         other.execute("ROLLBACK")
         other.close()
         assert await store.insert(Record("t", "acedata"))
@@ -131,3 +144,50 @@ async def test_several_may_make_the_file_at_once(tmp_path: Path) -> None:
     assert await stores[0].count("acedata", Phase.INTENDED) == 6
     for store in stores:
         await store.aclose()
+
+
+async def test_a_full_disk_is_a_store_error(tmp_path: Path) -> None:
+    """What was kept stays; when there is room again, it goes on."""
+    async with SqliteStore(tmp_path / "x") as store:
+        await store.insert(Record("before", "acedata"))
+        pages = await store._run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+        # What a full disk answers, without one.
+        await store._run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+        with pytest.raises(StoreError, match="full"):
+            for number in range(99):
+                await store.insert(Record(f"t{number}", "acedata", note="x" * 9999))
+        assert await store.get("before") is not None
+        await store._run(lambda db: db.execute("PRAGMA max_page_count = 99999").fetchone())
+        assert await store.insert(Record("after", "acedata", note="x" * 9999))
+
+
+async def test_a_file_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    """For reading too, which is one transaction with what is written at the same time."""
+    async with SqliteStore(tmp_path / "x") as store:
+        await store.insert(Record("t", "acedata"))
+        await store._run(lambda db: db.execute("PRAGMA query_only = ON"))
+        for asking in (store.insert(Record("u", "acedata")), store.get("t")):
+            with pytest.raises(StoreError, match="readonly"):
+                await asking
+
+
+async def test_a_damaged_record_is_a_store_error(tmp_path: Path) -> None:
+    """Whatever somebody else wrote there, nothing foreign comes out."""
+    async with SqliteStore(tmp_path / "x") as store:
+        await store.insert(Record("t", "acedata"))
+        await store._run(lambda db: db.execute("UPDATE tasks SET phase = 'new'"))
+        with pytest.raises(StoreError, match="cannot be read"):
+            await store.get("t")
+
+
+async def test_a_file_that_is_locked_for_good_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On start, after waiting; the argument is named."""
+    monkeypatch.setattr(module, "BUSY_S", 0.05)
+    other = sqlite3.connect(tmp_path / "x", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ConfigError, match="locked") as caught:
+        await SqliteStore(tmp_path / "x").start()
+    assert caught.value.argument == "path"
+    other.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from fishlive.webhooks import reconciler, worker
@@ -14,3 +16,11 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reconciler, name, 0.001)
     monkeypatch.setattr(worker, "IDLE_S", 0.005)
     monkeypatch.setattr(worker, "FAILED_S", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def logs_are_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let go of what was logged: errors among it hold whole receivers."""
+    yield
+    for when in ("setup", "call"):
+        caplog.get_records(when).clear()

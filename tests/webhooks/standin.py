@@ -26,6 +26,7 @@ class Standin:
         addresses: The callback address that each task was submitted with.
         texts: What was to be said, in order.
         questions: The ids of each question about tasks.
+        lists: Whether it lists tasks by time.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class Standin:
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.texts: list[str] = []
         self.questions: list[list[str]] = []
+        self.lists = True
         self.refuse: Callable[[list[str]], tuple[int, object] | None] = lambda _: None
 
     def answer(self, asked: Asked) -> tuple[int, object]:
@@ -43,6 +45,11 @@ class Standin:
             self.addresses[task_id] = body.get("callback_url")
             self.texts.append(body["text"])
             return 200, {"task_id": task_id}
+        if "created_at_min" in body:
+            if not self.lists:
+                return 400, {"error": {"code": "bad_request", "message": "ids is required"}}
+            some = [*self.addresses][body["offset"] :][: body["limit"]]
+            return 200, {"items": [self.record(one) for one in some], "count": len(some)}
         ids = body["ids"] if "ids" in body else [body["id"]]
         self.questions.append(ids)
         if refusal := self.refuse(ids):

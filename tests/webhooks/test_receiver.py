@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import pytest
 from fishlive.errors import (
     ConfigError,
     ConnectionLost,
+    FishLiveError,
     InvalidRequestError,
     NotFoundError,
     ServerError,
@@ -200,15 +202,19 @@ async def test_an_adopted_task_must_be_ours(tmp_path: Path) -> None:
     assert [event.task_id for event in seen.events] == ["task-1"]
 
 
-@pytest.mark.parametrize("error", [InvalidRequestError("no", status=400), ConfigError("no")])
-async def test_a_refused_task_leaves_nothing(tmp_path: Path, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [lambda: InvalidRequestError("no", status=400), lambda: ConfigError("no")]
+)
+async def test_a_refused_task_leaves_nothing(
+    tmp_path: Path, error: Callable[[], FishLiveError]
+) -> None:
     """If it is sure that the gateway has no task, the intention goes."""
     async with receiving(tmp_path, Seen()) as (receiver, _, _gateway):
 
         async def send(url: str) -> Task:
-            raise error
+            raise error()
 
-        with pytest.raises(type(error)):
+        with pytest.raises(FishLiveError, match="no"):
             await receiver.submit(send)
         assert await receiver.unacknowledged() == []
 
