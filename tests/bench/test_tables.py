@@ -1,0 +1,100 @@
+"""A result as tables: the numbers, what differs, and what to know before believing them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fishlive.bench.records import Client, Overhead
+from fishlive.bench.summary import cell_of
+from fishlive.bench.tables import heading, remarks, steps, summary
+from tests.bench.samples import COLD, record, result
+
+
+def cell_texts(count: int) -> dict[str, str]:
+    """Return the row of a run with so many samples, by column."""
+    columns, rows = summary(result([0.1] * count))
+    return dict(zip(columns, rows[0], strict=True))
+
+
+def test_a_p99_needs_a_thousand_samples() -> None:
+    """With one fewer it is marked as what it is, and the remark says how many it takes."""
+    assert cell_texts(1000)["p99"] == "100.0"
+    assert cell_texts(999)["p99"] == "100.0?"
+    said = "\n".join(remarks(result([0.1] * 999)))
+    assert "too few samples for that percentile (p99: 1,000)" in said
+    assert "too few" not in "\n".join(remarks(result([0.1] * 1000)))
+
+
+def test_a_row_has_what_differs() -> None:
+    """Columns of the matrix only where rows differ."""
+    one = result([0.1])
+    other = replace(COLD, socket="reused", concurrency=None, rate=2.0)
+    two = replace(one, cells=(*one.cells, cell_of(other, [record(0.2)])))
+    assert summary(one)[0][0] == "n"
+    columns, rows = summary(two)
+    assert columns[:2] == ["socket", "load"]
+    assert [row[:2] for row in rows] == [["cold", "1 at once"], ["reused", "2/s"]]
+
+
+def test_steps_are_those_that_were_measured() -> None:
+    """A step that no utterance had is no column; the longest gap has its place."""
+    made = [record(0.1, upgrade_s=0.04, gap_max_s=0.05, gap_at_s=1.25)]
+    shown = replace(result([]), cells=(cell_of(COLD, made),), records=tuple(made))
+    columns, rows = steps(shown)
+    assert columns == ["step", "median"]
+    row = dict(rows)
+    assert "TLS" not in row
+    assert row["upgrade"] == "40.0"
+    assert (row["longest gap"], row["after audio of"]) == ("50.0", "1250")
+
+
+def test_many_combinations_have_a_row_each() -> None:
+    """More than stand side by side turn the table round; the numbers are the same."""
+    cells = [cell_of(replace(COLD, chunk_length=100 + n), [record(0.05)]) for n in range(5)]
+    few, many = (replace(result([]), cells=tuple(cells[:n])) for n in (4, 5))
+    columns, rows = steps(many)
+    assert columns[0] == "chunk length"
+    row = dict(zip(columns, rows[2], strict=True))
+    assert (row["chunk length"], row["first audio"]) == ("102", "50.0")
+    by_step = {line[0]: line[1:] for line in steps(few)[1]}
+    assert by_step["first audio"] == ["50.0"] * 4
+
+
+def test_what_a_reader_must_know_is_said() -> None:
+    """Failures, limits of the machine, overhead, notes, cost, and that it is partial."""
+    busy = Client(1.0, 1.0, 0.0, 0.0, 0.0, 100, ("this machine was the limit: …",))
+    made = [record(0.1), record(0.0, ending="failed", failure="ServerError")]
+    shown = replace(
+        result([]),
+        cells=(cell_of(COLD, made, client=(busy,)),),
+        overhead=Overhead(50, 0.001, 0.002, 0.0003, 0.0004, supported=False),
+        notes=("something",),
+        partial="interrupted",
+    )
+    said = "\n".join(remarks(shown))
+    for part in (
+        "this machine was the limit",
+        "failed: 1 of 2 with ServerError",
+        "first audio 0.30 ms (p99 0.40?)",
+        "note: something",
+        "cost: 26 bytes of UTF-8, $0.0004",
+        "PARTIAL: interrupted",
+    ):
+        assert part in said
+
+
+def test_the_heading_says_how_to_do_it_again() -> None:
+    """Target, workload, seed, versions, and the command."""
+    said = "\n".join(heading(result([0.1])))
+    for part in ("local: workload hello (1 texts), seed 1", "CPython 3", "fishlive bench"):
+        assert part in said
+
+
+def test_failures_name_their_combination() -> None:
+    """Where there are several, by what differs."""
+    made = [record(0.1), record(0.0, ending="failed", failure="ServerError")]
+    other = replace(COLD, stream="60")
+    shown = replace(result([]), cells=(cell_of(COLD, made), cell_of(other, made)))
+    said = list(remarks(shown))
+    assert "failed: 1 of 2 with ServerError (whole)" in said
+    assert "failed: 1 of 2 with ServerError (60)" in said
