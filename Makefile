@@ -34,6 +34,13 @@ test-all:                          ## the suite on every interpreter from 3.10 t
 soak: $(VENV)/.dev                 ## seeded conversations in virtual time: make soak SCHEDULES=1000000
 	SCHEDULES=$(or $(SCHEDULES),1000000) $(BIN)/pytest -q -p no:randomly tests/adversity/simulation/test_schedules.py
 
+storm: $(VENV)/.dev                ## cancellations and short sessions: make storm SESSIONS=100000
+	CANCELLATIONS=$(or $(CANCELLATIONS),10000) SESSIONS=$(or $(SESSIONS),100000) UTTERANCES=$(or $(UTTERANCES),5000) \
+	  $(BIN)/pytest -q -rP -p no:randomly tests/adversity/storms
+
+fuzz: $(VENV)/.dev                 ## seeded inputs for every reader, so many each: make fuzz INPUTS=1000000
+	INPUTS=$(or $(INPUTS),1000000) $(BIN)/pytest -q -p no:randomly tests/adversity/fuzz
+
 bench: $(VENV)/.dev                ## the table of benchmarks/README.md, peers in the same run
 	$(BIN)/python -m benchmarks.run all
 

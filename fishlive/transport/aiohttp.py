@@ -28,6 +28,7 @@ from fishlive.transport.dial import Dial, dns_error, new_socket
 from fishlive.transport.endings import lost
 from fishlive.transport.frames import FrameReader, Opcode, encode_frame
 from fishlive.transport.refusal import refusal
+from fishlive.transport.resolver import SystemResolver
 from fishlive.transport.socket import Handshake, Receiver, Socket, Target
 
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -93,7 +94,7 @@ def _own_session(dial: Dial) -> aiohttp.ClientSession:
     trace.on_dns_resolvehost_end.append(on_resolved)
     trace.on_connection_create_end.append(on_connected)
     connector = aiohttp.TCPConnector(
-        resolver=aiohttp.ThreadedResolver(),
+        resolver=SystemResolver(),
         use_dns_cache=False,
         happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S,
         socket_factory=watched_socket,

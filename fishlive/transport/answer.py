@@ -8,6 +8,10 @@ from typing import Final
 
 _STATUS_LINE: Final = re.compile(r"HTTP/\d\.\d +([1-9]\d\d)(?: |$)", re.ASCII)
 
+_SIZE: Final = re.compile(rb"0*([0-9a-fA-F]{1,8})[ \t]*(?:;|$)")
+"""Size of a chunk, in hexadecimal digits, before its extensions (RFC 9112, section 7.1). No honest
+chunk has more than eight."""
+
 
 def parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:
     """Return status and headers; status None if this is not HTTP.
@@ -24,24 +28,22 @@ def parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:
 
 def lower_case(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by their names in lower case, repeated ones joined by commas."""
-    headers: dict[str, str] = {}
+    headers: dict[str, list[str]] = {}
     for name, value in pairs:
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return headers
+        headers.setdefault(name.lower(), []).append(value)
+    return {name: ", ".join(values) for name, values in headers.items()}
 
 
 def unchunk(body: bytes) -> bytes:
     """Return what a chunked body says, as far as it has arrived."""
     parts = []
-    while body:
-        size, _, rest = body.partition(b"\r\n")
-        try:
-            size_bytes = int(size.split(b";")[0], 16)
-        except ValueError:
+    at = 0
+    while (end := body.find(b"\r\n", at)) >= 0:
+        size = _SIZE.match(body, at, end)
+        size_bytes = int(size[1], 16) if size else 0
+        if not size_bytes:
             break
-        if size_bytes <= 0:
-            break
-        parts.append(rest[:size_bytes])
-        body = rest[size_bytes + 2 :]
+        at = end + 2
+        parts.append(body[at : at + size_bytes])
+        at += size_bytes + 2
     return b"".join(parts)

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohappyeyeballs import start_connection
@@ -28,14 +28,11 @@ from fishlive.errors import (
     TLSError,
 )
 from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, RECEIVE_BUFFER_BYTES
+from fishlive.transport import names
+from fishlive.transport.names import Address
 from fishlive.transport.socket import Handshake, Socket, Target
 
 AnySocket = TypeVar("AnySocket", bound=Socket)
-
-Address: TypeAlias = tuple[
-    int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]
-]
-"""One answer of getaddrinfo. As aiohappyeyeballs' AddrInfoType, which leaves out the last type."""
 
 CUT_TURNS: Final = 50
 """Turns of the loop to wait until the transport has seen that its socket was cut, and closed it.
@@ -221,9 +218,7 @@ class Dial:
         except socket.gaierror:
             pass  # a name, then
         try:
-            found = await self._loop.getaddrinfo(
-                self.host, self.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-            )
+            found = await names.look_up(self.host, self.port)
         except (OSError, UnicodeError) as error:
             raise dns_error(self.host, error) from error
         if not found:

@@ -10,6 +10,7 @@ import aiohttp
 from fishlive.errors import ConfigError, StreamClosedError, WrongLoopError
 from fishlive.limits import HAPPY_EYEBALLS_DELAY_S
 from fishlive.transport.patience import trace
+from fishlive.transport.resolver import SystemResolver
 
 CONNECTIONS: Final = 100
 """Connections at once, aiohttp's own default: twice the largest tier's concurrency."""
@@ -39,6 +40,7 @@ def open_session(given: aiohttp.ClientSession | None = None) -> aiohttp.ClientSe
 
 def _own() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
+        resolver=SystemResolver(),
         limit=CONNECTIONS,
         keepalive_timeout=KEEP_ALIVE_S,
         happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S,

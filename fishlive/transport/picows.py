@@ -50,11 +50,7 @@ _SILENT: Final = _silent_logger()
 
 
 async def connect_picows(target: Target, receiver: Receiver) -> Socket:
-    """Open a WebSocket with picows. See :class:`~fishlive.transport.socket.Connect`.
-
-    A name goes to the loop's resolver, whose threads outlive a timeout: ``asyncio.run()`` waits
-    for them at the end.
-    """
+    """Open a WebSocket with picows. See :class:`~fishlive.transport.socket.Connect`."""
     dial = Dial(target)
     return await dial.within(_open(dial, _PicowsSocket(target, receiver, dial)))
 

@@ -63,8 +63,12 @@ BY_REASON: Final = (
 its HTTP refusals (observed 2026: "Invalid Token", "this route requires an api-key", "Insufficient
 API credit", "Concurrency limit exceeded")."""
 
+_MOST_NESTED: Final = 4
+"""How deep a sentence may hide in a body's objects. The deepest seen is two."""
+
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?")
-_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title")
+_TITLE = re.compile(r"(?i)<title")
+_TITLE_END = re.compile(r"(?i)</title")
 _MARKUP = re.compile(r"(?i)\s*<(!doctype|html|head|body|\?xml|!--)")
 
 
@@ -177,15 +181,15 @@ def _parse(body: bytes) -> Any:
         return text
 
 
-def _sentence(said: Any) -> str:
+def _sentence(said: Any, depth: int = _MOST_NESTED) -> str:
     """Return what a body says, readable for people, whatever its form."""
     if isinstance(said, str):
         return _without_markup(said)
     if isinstance(said, list):
         return "; ".join(_field_errors(said))
-    if isinstance(said, dict):
+    if isinstance(said, dict) and depth:
         for name in ("message", "detail", "error", "reason"):
-            if sentence := _sentence(said.get(name)):
+            if sentence := _sentence(said.get(name), depth - 1):
                 return sentence
     return ""
 
@@ -193,8 +197,16 @@ def _sentence(said: Any) -> str:
 def _without_markup(text: str) -> str:
     if not _MARKUP.match(text):
         return text
-    title = _TITLE.search(text)
-    return f"HTML page {' '.join(title[1].split())!r}" if title else "HTML page"
+    title = _title(text)
+    return f"HTML page {' '.join(title.split())!r}" if title else "HTML page"
+
+
+def _title(page: str) -> str:
+    """Return the title of a page; by three searches, each of which looks at it once."""
+    tag = _TITLE.search(page)
+    start = page.find(">", tag.end()) + 1 if tag else 0
+    end = _TITLE_END.search(page, start) if start else None
+    return page[start : end.start()] if end else ""
 
 
 def _field_errors(rows: list[Any]) -> Iterator[str]:
@@ -202,9 +214,19 @@ def _field_errors(rows: list[Any]) -> Iterator[str]:
     for row in rows[:MAX_FIELD_ERRORS]:
         if not isinstance(row, dict):
             continue
-        where = row.get("loc")
-        field = ".".join(map(str, where)) if isinstance(where, list) else str(where or "")
-        yield ": ".join(filter(None, (field, str(row.get("msg") or row.get("message") or ""))))
+        yield ": ".join(
+            filter(None, (place(row.get("loc")), _word(row.get("msg") or row.get("message"))))
+        )
+
+
+def place(where: object) -> str:
+    """Return where a validation error is, as ``body.text``; empty if that is no place."""
+    return ".".join(map(_word, where)) if isinstance(where, list) else _word(where)
+
+
+def _word(value: object) -> str:
+    """Return text and numbers as text, and nothing of what may be nested without end."""
+    return str(value) if isinstance(value, (str, int, float)) else ""
 
 
 def _names_concurrency(text: str) -> bool:

@@ -301,3 +301,28 @@ class AgainstAModel(RuleBasedStateMachine):
 
 
 TestAgainstAModel = AgainstAModel.TestCase
+
+
+async def test_marks_that_are_set_again_let_no_paused_socket_go() -> None:
+    """Between high and hard the level stays what it was, whoever looks."""
+    buffer = made()
+    for _ in range(6):
+        buffer.put(CHUNK)
+    assert buffer.level is Level.HARD
+    await buffer.get()
+    (low, high), hard = (buffer._marks[Level.HIGH][1], buffer._marks[Level.FREE][0]), 5000
+    assert high < 5000
+    buffer.set_marks(high=high, low=low, hard=hard)
+    assert buffer.level is Level.HARD
+
+
+async def test_what_is_queued_again_is_charged_once() -> None:
+    """The place of what it replaces is free: bytes and level are those of the new audio."""
+    buffer = made()
+    for _ in range(6):
+        buffer.put(CHUNK)
+    buffer.requeue(CHUNK)
+    assert buffer.queued_bytes == len(CHUNK)
+    assert buffer.level is Level.FREE
+    assert await buffer.get() == CHUNK
+    assert buffer.queued_bytes == 0

@@ -86,3 +86,17 @@ async def test_no_limit_leaves_the_buffer_its_own_mark() -> None:
 
     assert buffer.level is Level.FREE
     assert not credit.spent
+
+
+async def test_text_flows_again_at_eight_tenths_and_not_before() -> None:
+    """So that a listener at real time does not toggle the gate on every chunk."""
+    buffer, _ = made()
+    while buffer.level is Level.FREE:
+        buffer.put(bytes(100))
+    lowest = 10_000 * RESUME_SHARE
+    charged = 100 + CHUNK_OVERHEAD_BYTES
+    while buffer.level is not Level.FREE:
+        held = buffer.queued_bytes // 100 * charged
+        assert held > lowest
+        await buffer.get()
+    assert buffer.queued_bytes // 100 * charged <= lowest

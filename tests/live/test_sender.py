@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fishlive.limits import FIRST_FLUSH_S
+from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
 from tests.conftest import settle
-from tests.live.service import Service, kinds, open_channel, texts
+from tests.live.service import SECOND, Service, kinds, open_channel, read, speak, texts
+from tests.live.virtual import virtual
 
 
 @pytest.fixture
@@ -126,4 +127,47 @@ async def test_white_space_behind_a_flush_waits_for_the_next_word() -> None:
         await utterance.send("Two.")
         await settle()
         assert texts(service.peer) == ["One.", " Two."]
+        utterance.interrupt()
+
+
+@virtual
+async def test_a_source_asks_no_more_once_there_is_room() -> None:
+    """Room that was short once costs later tokens nothing."""
+    service = Service()
+    async with open_channel(service) as live:
+        utterance = live.utterance()
+        reading = asyncio.ensure_future(read(utterance))
+        await settle(1)
+        await utterance.send(" " * (TEXT_QUEUE_BYTES + 1))  # waits for the socket
+        sender = utterance._turn.sender
+        assert (sender.full, sender.look) == (False, False)
+        utterance.interrupt()
+        await reading
+
+
+@virtual
+async def test_no_token_passes_a_credit_that_is_spent() -> None:
+    """Neither the first behind a mark nor the next one, which would go the short way."""
+    service, more = Service(), asyncio.Semaphore(0)
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in ("one ", "two ", "three ", "four "):
+            yield token
+            await more.acquire()
+
+    async with open_channel(service) as live:
+        utterance = live.speak(tokens(), flush="never")
+        await settle()
+        utterance.mark_played(0.0)
+        more.release()
+        await settle()
+        assert texts(service.peer) == ["one ", "two "]
+        speak(service.peer, *[SECOND] * 11, finish=None)
+        await settle()
+        more.release()
+        await settle()
+        assert texts(service.peer) == ["one ", "two "]
+        utterance.mark_played(2.0)
+        await settle()
+        assert texts(service.peer) == ["one ", "two ", "three "]
         utterance.interrupt()

@@ -42,6 +42,7 @@ from fishlive.errors import (
     UpgradeError,
 )
 from fishlive.limits import MAX_FRAGMENTS, MIB, RECEIVE_BUFFER_BYTES
+from fishlive.transport import names
 from fishlive.transport.aiohttp import connect_aiohttp
 from fishlive.transport.base import BaseSocket
 from fishlive.transport.picows import connect_picows
@@ -315,7 +316,7 @@ async def test_resolver_failures_are_typed(
     async def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(code, "said the resolver")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    monkeypatch.setattr(names, "look_up", fail)
     with pytest.raises(DNSError) as caught:
         await soon(connect(Target("ws://service.invalid/", KEY), Recorder()))
 
@@ -334,7 +335,7 @@ async def test_a_timeout_says_what_it_waited_for(
         before = open_sockets()
         if phase == "dns":
             host = "service.invalid"
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+            monkeypatch.setattr(names, "look_up", never)
         if phase == "tcp":
             monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
         target = Target(f"{scheme}://{host}:{server.port}/", KEY, timeout_s=SHORT_S)
@@ -357,7 +358,7 @@ async def test_cancelling_leaves_nothing_open(
         before = open_sockets()
         if phase == "dns":
             host = "service.invalid"
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+            monkeypatch.setattr(names, "look_up", never)
         if phase == "tcp":
             monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
         target = Target(f"{scheme}://{host}:{server.port}/")
@@ -902,15 +903,12 @@ async def test_every_address_of_a_name_is_tried(
 ) -> None:
     """A dead address does not hide a living one (aiohttp brings its own resolver and race)."""
     async with serve(Peer.upgrade) as server:
-        real = asyncio.get_running_loop().getaddrinfo
 
-        async def two(host: str, *rest: Any, **options: Any) -> Any:
-            if host != "service.invalid":  # uvloop resolves numbers again, to connect
-                return await real(host, *rest, **options)
+        async def two(*_: object) -> Any:
             kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
             return [(*kind, ("127.0.0.1", port)) for port in (unused_port, server.port)]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
+        monkeypatch.setattr(names, "look_up", two)
         opened = await soon(connect_picows(Target("ws://service.invalid/"), recorder))
         opened.abort()
 
