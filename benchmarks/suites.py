@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from benchmarks.callbacks import callbacks
+from benchmarks.kills import kills
 from benchmarks.processes import ROOT, Bench, Process, local_server
 from benchmarks.results import Samples, Suite, middle, ratio
 
@@ -359,4 +360,5 @@ SUITES = {
     "latency": latency,
     "first_audio": first_audio,
     "callbacks": callbacks,
+    "kills": kills,
 }

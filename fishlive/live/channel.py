@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import warnings
 import weakref
@@ -264,7 +265,11 @@ class LiveTTS:
                 leaving.cancel()
 
     def __del__(self) -> None:
-        if getattr(self, "_line", None) is not None and not self._closed:
+        line, loop = getattr(self, "_line", None), getattr(self, "_loop", None)
+        if line is not None and loop is not None and not self._closed:
+            if self._pid == os.getpid():
+                with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                    loop.call_soon_threadsafe(line.cut)
             warnings.warn(
                 "a LiveTTS was dropped open; use `async with`", ResourceWarning, stacklevel=1
             )
@@ -336,10 +341,10 @@ class LiveTTS:
 
     def _check_here(self) -> None:
         self._open_line()
+        if self._pid != os.getpid():  # first: asyncio knows no running loop in a child of a fork
+            raise ForkedProcessError("this channel was opened before a fork; open another here")
         if self._loop is not asyncio._get_running_loop():
             raise WrongLoopError("this channel was entered in another event loop")
-        if self._pid != os.getpid():
-            raise ForkedProcessError("this channel was opened before a fork; open another here")
 
     def _open_line(self) -> Line:
         if self._closed:

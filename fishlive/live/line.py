@@ -243,6 +243,21 @@ class Line:
         if not restarting(error):
             self.warm()
 
+    def cut(self) -> None:
+        """Cut what is there, stop what is being opened: nobody is left to wait. Idempotent."""
+        self._closed = True
+        self._openings += 1
+        self._ready.set()
+        self._error = None
+        self._gate.close()
+        socket, self._idle = self._idle, None
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+        if socket is not None:
+            socket.abort()
+        self._gate.cut()
+
     async def aclose(self) -> None:
         """Close what is there, stop what is being opened. Idempotent; waits CLOSE_TIMEOUT_S.
 

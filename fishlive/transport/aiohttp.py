@@ -19,6 +19,7 @@ from typing import Final
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
+from aiohttp.connector import Connection
 
 from fishlive.errors import ConnectError, FishLiveError, ProtocolError, TLSError, UpgradeError
 from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, MAX_ERROR_BODY_BYTES
@@ -212,6 +213,7 @@ class AiohttpSocket(BaseSocket, asyncio.Protocol):
         self._response = response
         self._frames: FrameReader | None = FrameReader(target.max_message_bytes)
         self._before: asyncio.BaseProtocol | None = None
+        self._connection: Connection | None = None
 
     def attach(self, handshake: Handshake) -> None:
         """Take over the transport, and what came with the 101.
@@ -228,6 +230,9 @@ class AiohttpSocket(BaseSocket, asyncio.Protocol):
         self._handshake = handshake
         self._transport = transport
         self._before = before
+        # Dropped behind its loop, the response would give the connection back to a loop that is
+        # closed, and complain; the connection itself knows better.
+        self._connection, self._response._connection = connection, None
         transport.set_protocol(self)
         before.set_parser(_Rest(self), None)
 
@@ -250,6 +255,8 @@ class AiohttpSocket(BaseSocket, asyncio.Protocol):
         """Give the connection back to aiohttp, and report the end, if nobody has."""
         if self._before is not None:
             self._before.connection_lost(exc)
+        if self._connection is not None:
+            self._connection.close()
         self._response.close()
         self._ended(lost())
 

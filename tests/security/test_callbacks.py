@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishlive.server.gateway.delivery import Forbidden, Postman, check_address, check_url
+from fishlive.transport import names
 from tests.transport.peer import Peer, serve
 
 HOME = [
@@ -67,7 +68,7 @@ async def test_every_attempt_looks_again(monkeypatch: pytest.MonkeyPatch) -> Non
         tried.append(address[0])
         raise OSError("not from a test")
 
-    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(names, "look_up", resolve)
     monkeypatch.setattr(loop, "sock_connect", connect)
     postman = Postman(local=False)
     for _ in range(3):

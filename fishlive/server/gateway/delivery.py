@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from fishlive.limits import KIB
+from fishlive.transport import names
 
 _log: Final = logging.getLogger("fishlive.server")
 
@@ -129,9 +130,7 @@ class _Checked(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM
-        )
+        found = await names.look_up(host, port, family)
         for row in found:
             check_address(str(row[4][0]), local=self._local)
         return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from fishlive.server.gateway.delivery import Forbidden, Postman, check_address, check_url
+from fishlive.transport import names
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,6 @@ async def test_a_name_that_leads_home_is_refused(
     hook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its addresses are looked at where they are used: one that is not public spoils them all."""
-    loop = asyncio.get_running_loop()
     rows = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 80)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)),
@@ -127,7 +126,7 @@ async def test_a_name_that_leads_home_is_refused(
     async def resolve(*_args: object, **_kwargs: object) -> list[Any]:
         return rows
 
-    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(names, "look_up", resolve)
     postman = Postman(local=False)
     assert await postman.post("http://rebound.example/x", b"{}") is None
     await postman.aclose()
