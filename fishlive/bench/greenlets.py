@@ -42,6 +42,15 @@ _T = TypeVar("_T")
 Told = Callable[[Record], None]
 
 
+def _undisturbed(work: Callable[[], None]) -> None:
+    """Do the work to its end; a Ctrl-C that hits this greenlet is for the main one."""
+    while True:
+        try:
+            return work()
+        except KeyboardInterrupt as interrupt:  # noqa: PERF203 - it ends after the first
+            gevent.get_hub().handle_system_error(KeyboardInterrupt, interrupt)
+
+
 class NotSpoken(Exception):
     """The process that was to speak refused, ended, or has a bug; it says which."""
 
@@ -72,8 +81,8 @@ class Mouth:
             stdout=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C of the terminal is for us, who then end it
         )
-        self._writer = gevent.spawn(self._write)
-        self._reader = gevent.spawn(self._read)
+        self._writer = gevent.spawn(_undisturbed, self._write)
+        self._reader = gevent.spawn(_undisturbed, self._read)
 
     def wait(self) -> None:
         """Wait until it can speak, or it is known that it cannot."""
@@ -138,18 +147,19 @@ class Mouth:
         gevent.joinall([self._writer, self._reader])
 
     def _write(self) -> None:
+        pipe = self._child.stdin
         try:
-            with self._child.stdin as pipe:
-                while (order := self._orders.get()) is not None:
-                    pipe.write(json.dumps(order).encode() + b"\n")
-                    pipe.flush()
+            while (order := self._orders.get()) is not None:
+                pipe.write(json.dumps(order).encode() + b"\n")
+                pipe.flush()
+            pipe.close()
         except OSError:
             pass  # it has ended, which the reader finds out
 
     def _read(self) -> None:
-        with self._child.stdout as pipe:
-            for line in pipe:
-                self._hear(json.loads(line))
+        for line in self._child.stdout:
+            self._hear(json.loads(line))
+        self._child.stdout.close()
         if self._refused is None:
             code = self._child.wait()
             self._refused = f"the process that speaks has ended (exit code {code})"

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from fishlive import Deadlines, RetryPolicy, Session
 from fishlive.live.stats import UtteranceStats
@@ -90,7 +91,7 @@ def marks(audio: bytes) -> list[Mark]:
 def recording() -> Iterator[list[list[int]]]:
     """Let every local server send records; yields the sizes that each connection was to send."""
     made: list[list[int]] = []
-    known: dict[Conversation, int] = {}
+    known: WeakKeyDictionary[Conversation, int] = WeakKeyDictionary()
     emit = Conversation._emit
 
     async def emit_record(self: Conversation, spoken: Spoken) -> None:
