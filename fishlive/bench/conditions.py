@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-STRICT: Final = {"extra": "forbid", "allow_inf_nan": False}
+STRICT: Final[Mapping[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 """How values are checked when they are read from a file: nothing unknown, no infinite number."""
 
 
@@ -27,7 +27,7 @@ class Client:
         limited: Why the client was the limit, in sentences; empty if it was not.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     wall_s: float
     cpu_s: float
@@ -53,7 +53,7 @@ class Environment:
         event_loop: Class of the event loop.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     began: str
     command: tuple[str, ...]
@@ -89,7 +89,7 @@ class Config:
         prebuffers_s: Prebuffers of the simulated players, ascending, in seconds.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     target: str
     profile: str | None
@@ -124,7 +124,7 @@ class Overhead:
         supported: Whether there were samples enough for the p99.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     samples: int
     connect_p50_s: float

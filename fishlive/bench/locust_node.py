@@ -129,7 +129,7 @@ class Node:
     def _begin(self) -> None:
         """Forget the last test, and read the options: the web page may have changed them."""
         self._pool = Pool()
-        self.settings = Settings.of(self._options)
+        self.settings: Settings = Settings.of(self._options)
         self._tally = Tally(keep_records=self.settings.records)
         self._successes = self._failures = 0
         self._refused: str | None = None

@@ -66,7 +66,8 @@ class Pair:
     def __init__(
         self, base: Cell, new: Cell, records: tuple[Sequence[Record], Sequence[Record]], seed: int
     ) -> None:
-        self.base, self.new = base, new
+        self.base: Cell = base
+        self.new: Cell = new
         self._records = records
         self._seed = seed
         self._samples: dict[str, tuple[Sample, Sample]] = {}

@@ -66,7 +66,7 @@ class Combination:
         rate: Open loop: utterances begun a second. None in a closed loop.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     transport: str
     socket: SocketKind
@@ -99,7 +99,7 @@ class Underruns:
         stalled_s: How long it was silent where it should have spoken, in seconds.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     prebuffer_s: float
     count: int
@@ -165,7 +165,7 @@ class Record:
         source: Which of the merged runs it is of: index into :attr:`Result.environments`.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     cell: int
     index: int
@@ -235,7 +235,7 @@ class Cell:
         partial: Why it ended before it was done; None if it did not.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     combination: Combination
     started: int
@@ -263,7 +263,7 @@ class PrebufferTotal:
         stalled_s: How long, together, in seconds.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     prebuffer_s: float
     utterances: int
@@ -289,7 +289,7 @@ class Result:
         kind: What this is.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     environments: tuple[Environment, ...]
     config: Config

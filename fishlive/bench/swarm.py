@@ -49,7 +49,7 @@ class Report:
         final: Whether it is done.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
 
     number: int
     cells: tuple[Cell, ...] = ()

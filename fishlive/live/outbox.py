@@ -39,7 +39,7 @@ class Outbox:
     __slots__ = ("added_bytes", "charge", "fresh", "gathered", "items", "queued_bytes")
 
     def __init__(self, charge: Callable[[int], object] | None = None) -> None:
-        self.charge = charge
+        self.charge: Callable[[int], object] | None = charge
         self.fresh: list[str] = []
         self.gathered: int = 0
         self.items: deque[Item] = deque()

@@ -54,7 +54,7 @@ class Warm:
         self._reserve = reserve
         self._timer: asyncio.TimerHandle | None = None
         self.socket: Socket | None = None
-        self.slot = slot
+        self.slot: Slot | None = slot
         self.since_s: float = 0.0
         self.old: bool = False
         self.wanted: bool = True

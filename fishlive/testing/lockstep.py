@@ -31,10 +31,10 @@ class Threads:
         self._back = threading.Semaphore(0)  # released when the loop may go on
         self._strands: dict[int, Strand] = {}
         self._living: list[Strand] = []
-        self.ended = False
-        self.Event = threading.Event
-        self.Thread = partial(Strand, self)
-        self.Semaphore = partial(Semaphore, self)
+        self.ended: bool = False
+        self.Event: type[threading.Event] = threading.Event
+        self.Thread: partial[Strand] = partial(Strand, self)
+        self.Semaphore: partial[Semaphore] = partial(Semaphore, self)
 
     @contextlib.contextmanager
     def installed(self, module: ModuleType) -> Iterator[None]:
@@ -112,7 +112,7 @@ class Strand:
     ) -> None:
         self._threads = threads
         self._target, self._args = target, args
-        self.go = threading.Semaphore(0)
+        self.go: threading.Semaphore = threading.Semaphore(0)
 
     def start(self) -> None:
         """Begin in a later turn of the loop."""

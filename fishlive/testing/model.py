@@ -17,6 +17,7 @@ from fishlive.testing.faulty import FaultBook, answer, play
 from fishlive.testing.mouth import Mouth
 from fishlive.testing.network import Link, Network, Weather
 from fishlive.transport.memory import MemoryRequest
+from fishlive.transport.socket import Connect
 
 
 class Service:
@@ -53,7 +54,7 @@ class Service:
         seed: int = 0,
     ) -> None:
         self.network: Network = Network(self._requested, weather=weather, seed=seed)
-        self.connect = self.network.connect
+        self.connect: Connect = self.network.connect
         self.desk: Desk = Desk(manner or Manner(), FaultBook(faults), self.network.journal)
         self._requests = 0
         self._tasks: set[asyncio.Task[None]] = set()

@@ -131,7 +131,7 @@ class Link:
 
     def __init__(self, number: int, peer: MemoryPeer, tap: Tap, network: Network) -> None:
         self.number = number
-        self.target = peer.target
+        self.target: Target = peer.target
         self.sent: int = 0
         self._peer = peer
         self._tap = tap

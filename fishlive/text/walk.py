@@ -68,9 +68,9 @@ class Stream:
     __slots__ = ("grams", "keys", "letters", "starts")
 
     def __init__(self, keys: list[str]) -> None:
-        self.keys = keys
-        self.letters = "".join(keys)
-        self.starts = [0]
+        self.keys: list[str] = keys
+        self.letters: str = "".join(keys)
+        self.starts: list[int] = [0]
         for key in keys:
             self.starts.append(self.starts[-1] + len(key))
         self.grams: list[str] = [self._gram(at) for at in range(len(keys))]
@@ -114,8 +114,8 @@ class Walk:
     """
 
     def __init__(self, keys: list[str], written: list[Unit], *, complete: bool) -> None:
-        self.words = Stream(keys)
-        self.text = Stream([unit.key for unit in written])
+        self.words: Stream = Stream(keys)
+        self.text: Stream = Stream([unit.key for unit in written])
         self.groups: list[Group] = []
         self.complete = complete
         self._written = written

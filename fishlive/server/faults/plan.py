@@ -22,7 +22,7 @@ class Entry:
     __slots__ = ("fault", "met", "played")
 
     def __init__(self, fault: Fault) -> None:
-        self.fault = fault
+        self.fault: Fault = fault
         self.met: int = 0
         self.played: int = 0
 
@@ -47,7 +47,7 @@ class Plan:
     def __init__(self, told: Callable[[Fault], None] | None = None) -> None:
         self._entries: list[Entry] = []
         self._told = told
-        self.played = Played()
+        self.played: Played = Played()
 
     @property
     def entries(self) -> list[Entry]:

@@ -32,6 +32,7 @@ class Stage(Scene):
         tap = transport if isinstance(transport, Tap) else None
         super().__init__(tap, live=endpoint != "rest", restart=port.restart)
         self._plan = plan
+        self.over: bool = False
         self._visit = Visit(plan, endpoint)
         self._texts = 0
         self._audios = 0

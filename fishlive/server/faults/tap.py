@@ -33,8 +33,8 @@ class Tap(asyncio.Transport):
         super().__init__()
         self._raw = raw
         self._loop = asyncio.get_running_loop()
-        self.held = False
-        self.flowing = asyncio.Event()
+        self.held: bool = False
+        self.flowing: asyncio.Event = asyncio.Event()
         self.flowing.set()
         self.late: Late | None = None
         self._mute = False
