@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,13 +43,29 @@ _T = TypeVar("_T")
 Told = Callable[[Record], None]
 
 
-def _undisturbed(work: Callable[[], None]) -> None:
-    """Do the work to its end; a Ctrl-C that hits this greenlet is for the main one."""
-    while True:
-        try:
-            return work()
-        except KeyboardInterrupt as interrupt:  # noqa: PERF203 - it ends after the first
-            gevent.get_hub().handle_system_error(KeyboardInterrupt, interrupt)
+class CtrlC:
+    """While it is held, Ctrl-C interrupts the main greenlet, where that waits, and no other.
+
+    Python raises it in whatever runs: also between two lines of ours, where an order that was
+    written already is written again, or an answer that was taken off its list is never told. A
+    handler that somebody else put there is left alone.
+    """
+
+    def __init__(self) -> None:
+        self._before = signal.getsignal(signal.SIGINT)
+        self._watch: Any = None
+        if self._before is signal.default_int_handler:
+            self._watch = gevent.signal_handler(signal.SIGINT, self._tell)
+
+    def _tell(self) -> None:
+        gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    def release(self) -> None:
+        """Let Python have it again. Idempotent."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+            signal.signal(signal.SIGINT, self._before)  # cancelling left none: it would kill
 
 
 class NotSpoken(Exception):
@@ -81,8 +98,9 @@ class Mouth:
             stdout=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C of the terminal is for us, who then end it
         )
-        self._writer = gevent.spawn(_undisturbed, self._write)
-        self._reader = gevent.spawn(_undisturbed, self._read)
+        self._ctrl_c = CtrlC()
+        self._writer = gevent.spawn(self._write)
+        self._reader = gevent.spawn(self._read)
 
     def wait(self) -> None:
         """Wait until it can speak, or it is known that it cannot."""
@@ -138,13 +156,16 @@ class Mouth:
     def close(self) -> None:
         """End it: what is under way is cancelled, and told. Idempotent."""
         self._orders.put(None)
-        with gevent.Timeout(END_S, exception=False):
-            self._reader.join()
-            self._child.wait()
-        if self._child.poll() is None:
-            self._child.kill()
-            self._child.wait()
-        gevent.joinall([self._writer, self._reader])
+        try:
+            with gevent.Timeout(END_S, exception=False):
+                self._reader.join()
+                self._child.wait()
+            if self._child.poll() is None:
+                self._child.kill()
+                self._child.wait()
+            gevent.joinall([self._writer, self._reader])
+        finally:
+            self._ctrl_c.release()
 
     def _write(self) -> None:
         pipe = self._child.stdin

@@ -49,6 +49,32 @@ def keep(response=None, **_):
 """
 
 
+CTRL_C = """
+import os, signal, gevent
+from fishlive.bench.greenlets import CtrlC
+
+done = []
+
+def work():
+    for number in range(5):
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(number)
+
+def wait(worker):
+    try:
+        worker.join()
+        gevent.sleep(60)
+    except KeyboardInterrupt:
+        return "interrupted"
+
+held = CtrlC()
+print(wait(gevent.spawn(work)), done)
+held.release()
+done.clear()
+print(wait(gevent.spawn(work)), done)
+"""
+
+
 @dataclass
 class Locust:
     """A process of Locust, and what it has said."""
@@ -245,6 +271,20 @@ async def test_interrupting_ends_utterances_and_their_sockets(tmp_path: Path) ->
     (cell,) = read_result(tmp_path / "all.json").cells
     assert (cell.started, cell.cancelled, cell.failures) == (2, 2, {})
     assert "Traceback" not in single.said
+
+
+async def test_ctrl_c_is_for_the_main_greenlet_wherever_it_hits() -> None:
+    """A greenlet that is at work when Ctrl-C comes does all of it; afterwards Python decides."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", CTRL_C),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate()
+
+    assert said.decode().splitlines() == ["interrupted [0, 1, 2, 3, 4]", "interrupted []"]
+    assert process.returncode == 0
 
 
 async def test_a_killed_process_takes_along_the_one_that_speaks(tmp_path: Path) -> None:
