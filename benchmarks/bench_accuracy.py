@@ -81,20 +81,31 @@ async def measure(case: Case, runs: int) -> tuple[Result, float]:
     return result, statistics.median(server.late_s or [case.size_s])
 
 
-def finding(case: Case, result: Result, late_s: float) -> Finding:
-    """Return what the report says, by the medians of its histograms."""
+def medians_of(result: Result) -> dict[str, float]:
+    """Return the median of each step, in seconds."""
     cell = result.cells[0]
-    medians = {
+    return {
         name: Histogram.decode(cell.histograms[name]).percentile(50)
         for name in (*PATH, "gap_max_s")
         if name in cell.histograms
     }
+
+
+def finding(case: Case, result: Result, late_s: float, own: dict[str, float]) -> Finding:
+    """Return what the report says, by the medians of its histograms.
+
+    What a step takes by itself (a TLS handshake: 4 ms of arithmetic) is measured without any delay,
+    and belongs to what is to be reported.
+    """
+    medians = medians_of(result)
+    late_s += own.get(case.metric, 0.0) if case.metric in PATH else 0.0
     reported_s = medians.pop(case.metric, 0.0)
     elsewhere = max(medians, key=lambda name: medians[name])
     places = [r.gap_at_s for r in result.records_of(0) if r.gap_at_s is not None]
     place_s = statistics.median(places) if case.place_s is not None else None
     most_s = max(RIGHT_S, RIGHT_SHARE * late_s)
-    right = abs(reported_s - late_s) <= most_s and medians[elsewhere] <= most_s * 2
+    others_s = max(medians[name] - own.get(name, 0.0) for name in medians if name in PATH)
+    right = abs(reported_s - late_s) <= most_s and others_s <= most_s
     if case.place_s is not None and place_s is not None:
         right = right and abs(place_s - case.place_s) <= most_s
     return Finding(
@@ -114,7 +125,7 @@ def line(found: Finding) -> str:
     where = "" if found.place_s is None else f", after {found.place_s * 1000:.0f} ms of audio"
     return (
         f"{'ok ' if found.right else 'OFF'} {found.name:<18}"
-        f" injected {found.injected_s * 1000:8.2f} ms"
+        f" expected {found.injected_s * 1000:8.2f} ms"
         f"  reported {found.reported_s * 1000:8.2f} ms as {METRICS[found.metric].title}{where}"
         f"  off {off_s * 1000:+.2f} ms; next: {METRICS[found.elsewhere].title}"
         f" {found.elsewhere_s * 1000:.2f} ms"
@@ -128,9 +139,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40, help="utterances a case (40)")
     parser.add_argument("--json", metavar="FILE", help="write the findings there")
     chosen = parser.parse_args()
-    findings = []
+    findings, own = [], {}
+    for secure in (False, True):
+        nothing = Case("nothing", "first_audio_s", 0.0, Delays(), secure=secure)
+        own[secure] = medians_of(asyncio.run(measure(nothing, chosen.runs))[0])
     for case in CASES:
-        findings.append(finding(case, *asyncio.run(measure(case, chosen.runs))))
+        measured = asyncio.run(measure(case, chosen.runs))
+        findings.append(finding(case, *measured, own[case.secure]))
         print(line(findings[-1]), flush=True)
     if chosen.json:
         Path(chosen.json).write_text(json.dumps([asdict(f) for f in findings], indent=1))
