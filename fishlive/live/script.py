@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import Final
 
 from fishlive.live.outbox import Item, Order, utf8_bytes
@@ -70,8 +69,14 @@ def _texts(items: Iterable[Item]) -> Iterator[str]:
 
 
 def _runs(items: list[Item]) -> Iterator[Item]:
-    for is_order, run in groupby(items, lambda item: isinstance(item, Order)):
-        if is_order:
-            yield from run
-        else:
-            yield "".join(_texts(run))
+    run: list[str] = []
+    for item in items:
+        if item.__class__ is str:
+            run.append(item)
+            continue
+        if run:
+            yield run[0] if len(run) == 1 else "".join(run)
+            run = []
+        yield item
+    if run:
+        yield "".join(run)

@@ -9,6 +9,7 @@ from typing import Final
 
 from fishlive.limits import FIRST_FLUSH_CHARS, FIRST_FLUSH_S, FLUSH_AHEAD_S
 from fishlive.text.speakable import has_speech
+from fishlive.text.stops import WORD_CHARS, stops_end, word_before
 from fishlive.text.tags import (
     CLOSING_TAG,
     LETTER,
@@ -22,12 +23,6 @@ from fishlive.text.tags import (
 _CONTEXT_CHARS: Final = 128
 """Sent text that is remembered while a decision is open, in characters: the longest is a word, its
 stop and four closing tags, 8 + 1 + 4 x 19."""
-
-_WORD_CHARS: Final = 8
-"""How much of the word before a full stop is looked at: the longest abbreviation has six."""
-
-_MAX_ORDINAL_CHARS: Final = 2
-"""Digits of a number whose full stop may make it an ordinal (``am 3. Mai``) or a list's mark."""
 
 _SPACE: Final = r"[ \t\n\r\f\v\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]"
 """White space where a line may break: not U+00A0, U+2007 and U+202F, which hold words together."""
@@ -50,19 +45,6 @@ _RESTING: Final = re.compile(rf"(?:{_STOPPED}|[{_FULL_STOPS}]{_CLOSER}{{0,4}}){_
 _BORDER: Final = re.compile(rf"(?<!\d){_SPACE}|[、，；：]")
 _special: Final = re.compile(rf"[\[<\n{_SPACED_STOPS}{_FULL_STOPS}]").search
 _letter: Final = LETTER.search
-
-_ABBREVIATIONS: Final = frozenset(
-    """
-    mr mrs ms dr prof sr jr st mt ft rev hon gen col maj capt sgt lt gov sen rep pres
-    no nos vs etc al approx dept est fig figs inc ltd co corp vol vols pp ed eds cf ca
-    ave blvd rd jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun
-    nr bzw usw ggf evtl inkl zzgl abs bsp vgl hr fr str tel
-    mme mlle env sra srta dra ud uds pág art núm
-    им ул стр тыс млн млрд руб гг др пр
-    """.split()  # noqa: SIM905  # a hundred quotes would hide the words
-)
-"""What a full stop follows inside a sentence, in lower case. A missed sentence end costs a
-little time; a false one makes half a sentence sound final."""
 
 
 class FlushPolicy:
@@ -126,22 +108,24 @@ class FlushPolicy:
         self._stopped = False  # a word and one stop came last: what follows them decides
 
     def passes(self, text: str) -> bool:
-        """Take plain text that brings no flush; return whether it was such.
+        """Take a piece that brings no flush, by a quick look; return whether it was such.
 
         If not, nothing was taken: ask :meth:`cut`. Most tokens pass here.
 
         Args:
             text: What is to be sent next; not empty.
         """
-        if not self._easy or _special(text) is not None:
+        if not self._easy:
             return False
+        if not (text.lstrip(" ").isalnum() or _special(text) is None):
+            return self._takes_stop(text)
         if self._first:
             chars = self._chars + len(text)
             if chars >= FIRST_FLUSH_CHARS:  # whether it is late is known to `cut`
                 return False
             self._chars = chars
         context = self._context + text
-        self._context = context if len(context) < _CONTEXT_CHARS else context[-_WORD_CHARS:]
+        self._context = context if len(context) < _CONTEXT_CHARS else context[-WORD_CHARS:]
         return True
 
     def cut(self, text: str, *, waited_s: float, ahead_s: float) -> int:
@@ -159,8 +143,6 @@ class FlushPolicy:
             if (self._first or ahead_s < FLUSH_AHEAD_S) and self._stop_ends(text):
                 self.flushed()
                 return 0
-        elif self._easy and self._takes_stop(text):
-            return -1
         if self._calm and (text.lstrip(" ").isalnum() or _special(text) is None):
             if self._first:
                 self._chars += len(text)
@@ -169,8 +151,13 @@ class FlushPolicy:
             if not self._speech:
                 self._speech = _letter(text) is not None
             self._easy = self._speech
-            self._context = (self._context + text)[-_WORD_CHARS:]
+            self._context = (self._context + text)[-WORD_CHARS:]
             return -1
+        if self._calm and (self._first or ahead_s < FLUSH_AHEAD_S):
+            end = _simple_end(text)
+            if end:
+                self.flushed()
+                return end
         self._chars += len(text)
         return self._look(text, waited_s, ahead_s)
 
@@ -194,7 +181,7 @@ class FlushPolicy:
     def _stop_ends(self, text: str) -> bool:
         """Return whether the word and the stop that came last end a sentence in front of this."""
         context = self._context
-        return text[0] == " " and _stops_end(context[-1], context, len(context) - 1, 0)
+        return text[0] == " " and stops_end(context[-1], context, len(context) - 1, 0)
 
     def overdue(self) -> bool:
         """Return whether to flush now, behind the text already sent. True counts as that flush.
@@ -225,7 +212,7 @@ class FlushPolicy:
         match = _RESTING.search(self._context)
         if match is None or not _ends_sentence(match, 0):
             return False
-        if match["stops"] == "." and _word_before(match.string, match.start(), 0)[-1:].isdigit():
+        if match["stops"] == "." and word_before(match.string, match.start(), 0)[-1:].isdigit():
             return False
         self.flushed()
         return True
@@ -371,33 +358,27 @@ def _items(text: str) -> Iterator[re.Match[str]]:
             yield item
 
 
+def _simple_end(text: str) -> int:
+    """Return where the first sentence of plain words ends; 0 if that takes a closer look.
+
+    For text of many sentences, where it takes a fifth of what a look takes.
+    """
+    found = _special(text)
+    while found is not None:
+        at = found.start()
+        stop, after = text[at], text[at + 1 : at + 2]
+        if stop not in _ENDINGS or at <= WORD_CHARS:  # nearer, its word may have begun before
+            return 0
+        if after == " " and text[at - 1].isalnum():
+            if stops_end(stop, text, at, 0):
+                return at + 1
+        elif not (after.isascii() and after.isalnum()):
+            return 0
+        found = _special(text, at + 1)
+    return 0
+
+
 def _ends_sentence(match: re.Match[str], settled: int) -> bool:
     """Return whether these stops end a sentence, going by the word before them."""
     stops = match["stops"]
-    return stops is None or _stops_end(stops, match.string, match.start(), settled)
-
-
-def _stops_end(stops: str, text: str, at: int, settled: int) -> bool:
-    """Return whether the stops at ``at`` end a sentence."""
-    if stops[-1] in "!?؟":
-        return True
-    if stops != ".":  # an ellipsis trails off by itself
-        return False
-    word = _word_before(text, at, settled)
-    if word.isdecimal():
-        return len(word) > _MAX_ORDINAL_CHARS
-    parts = word.split(".")
-    if all(len(part) == 1 and _has_case(part) for part in parts):
-        return word == "I"  # U.S., e.g., J. (but "So am I.")
-    return word.lower() not in _ABBREVIATIONS
-
-
-def _word_before(text: str, at: int, lowest: int) -> str:
-    start, lowest = at, max(lowest, at - _WORD_CHARS)
-    while start > lowest and (text[start - 1].isalnum() or text[start - 1] == "."):
-        start -= 1
-    return text[start:at]
-
-
-def _has_case(letter: str) -> bool:
-    return letter.upper() != letter.lower()
+    return stops is None or stops_end(stops, match.string, match.start(), settled)

@@ -86,7 +86,8 @@ class LiveProtocol:
 
     def send_flush(self) -> bytes:
         """Ask for audio of what is there, although the service would rather wait for more."""
-        self._enter(advance(self.state, Step.FLUSH))
+        if self.state is not _SPEAKING:
+            advance(self.state, Step.FLUSH)
         return FLUSH
 
     def send_stop(self) -> bytes:

@@ -365,6 +365,15 @@ TOKENS = [
         ",",
         " x,",
     ),
+    *(
+        " and a longer stretch. Of 3.5 or example.com there. Mr. Brown, e.g., knows. Really? Yes",
+        "s of the U.S. Army. Two\nlines here! Wait... what. No. 5 is alive. (So.) And",
+        " ends. ",
+        "of. Smith came. Yes",
+        " ---------. So there",
+        " some words.你好. And",
+        " some words。 And some more. Yes",
+    ),
     *(" [laugh]", " [", "]", "<b>", "</b>", " <", " $3.50", '"', '."', " “So.”", "U.S.", "\t", "-"),
 ]
 
@@ -384,6 +393,10 @@ def plain(*tokens: str) -> list[tuple[str, bool, bool, bool]]:
 @example([*plain(" word" * 24), (" end.", True, False, False)])
 @example([*plain(" word" * 24, " word"), (" word", True, False, False)])
 @example([*plain(" the"), (" end.", False, False, True), *plain(" the")])
+@example(plain(" Pr", "of. Smith came. Yes"))
+@example(plain(" ---------. So there"))
+@example(plain(" the", " some words.你好. And"))
+@example(plain(" the", " some words。 And some more. Yes"))
 def test_the_short_ways_decide_as_the_long_one(
     tokens: list[tuple[str, bool, bool, bool]],
 ) -> None:
