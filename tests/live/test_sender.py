@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
+from fishlive.transport.memory import WRITE_HIGH_BYTES
+from fishlive.wire.events import FLUSH, encode
 from tests.conftest import settle
 from tests.live.service import SECOND, Service, kinds, open_channel, read, speak, texts
 from tests.live.virtual import virtual
@@ -170,4 +172,22 @@ async def test_no_token_passes_a_credit_that_is_spent() -> None:
         utterance.mark_played(2.0)
         await settle()
         assert texts(service.peer) == ["one ", "two ", "three "]
+        utterance.interrupt()
+
+
+async def test_sentences_wait_for_a_socket_that_is_full() -> None:
+    """Of a long text not a sentence more is written than fits; the rest follows in order."""
+    service, sentences = Service(), [f" So {n}." for n in range(100, 1900)]
+    sentence_bytes = min(len(encode("text", text=text) + FLUSH) for text in sentences)
+    async with open_channel(service) as live:
+        await live.ready()
+        service.peer.pause_reading()
+        utterance = live.speak("".join(sentences))
+        await settle()
+        sent = utterance._turn.sender.text_bytes
+        assert 0 < sent <= (WRITE_HIGH_BYTES // sentence_bytes + 1) * len(sentences[-1])
+        assert sent < sum(map(len, sentences))
+        service.peer.resume_reading()
+        await settle()
+        assert texts(service.peer) == sentences
         utterance.interrupt()
