@@ -10,6 +10,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+import anyio
+
 from fishlive.bench.lanes import Service
 from fishlive.errors import ConfigError
 from fishlive.secret import Secret
@@ -46,9 +48,12 @@ async def local_server(settings: Mapping[str, Any]) -> AsyncIterator[Service]:
         **_apart(),
     )
     try:
-        yield await asyncio.wait_for(_service(child), START_S)
-    except (asyncio.TimeoutError, TimeoutError) as error:
-        raise ConfigError("the local server does not start", argument="local") from error
+        try:
+            with anyio.fail_after(START_S):
+                service = await _service(child)
+        except TimeoutError as error:
+            raise ConfigError("the local server does not start", argument="local") from error
+        yield service
     finally:
         await _end(child)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol
 
+import anyio
+
 from fishlive.bench.lanes import Channel, Door, LiveLane, Service
 from fishlive.bench.metrics import GATEWAYS
 from fishlive.bench.probe import Order, Sound, Trace, is_ours
@@ -111,7 +113,8 @@ class _Base:
         """Do the work and hand over its record."""
         ending = self._ending(trace, done)
         try:
-            await asyncio.wait_for(work(), self._terms.timeout_s)
+            with anyio.fail_after(self._terms.timeout_s):
+                await work()
         except asyncio.CancelledError:
             ending("cancelled", None)
             raise

@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+import anyio
+
 from fishlive.errors import ConnectError, ConnectTimeout, FishLiveError, UpgradeError
 from fishlive.limits import KIB, MAX_ERROR_BODY_BYTES
 from fishlive.transport.answer import parse_head, unchunk
@@ -69,8 +71,9 @@ async def probe(target: Target, *, upgrade: bool = True) -> Steps:
     """
     attempt = _Attempt(target)
     try:
-        await asyncio.wait_for(attempt.run(upgrade=upgrade), target.timeout_s)
-    except (asyncio.TimeoutError, TimeoutError):  # two classes before 3.11
+        with anyio.fail_after(target.timeout_s):
+            await attempt.run(upgrade=upgrade)
+    except TimeoutError:
         late = f"no answer within {target.timeout_s:g} s (waited in {attempt.phase})"
         return attempt.steps(ConnectTimeout(late, phase=attempt.phase))
     except (FishLiveError, OSError, EOFError, UnicodeError) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
+
+import anyio
 
 from fishlive.limits import MIB
 
@@ -67,7 +68,8 @@ async def collected(next_chunk: Callable[[], Awaitable[bytes | None]]) -> Body:
         return False
 
     try:
-        complete = await asyncio.wait_for(read(), READ_S)
+        with anyio.fail_after(READ_S):
+            complete = await read()
     except Exception:  # noqa: BLE001 - too slow, cut off or not HTTP: all the same, worth nothing
         return Body(b"", complete=False)
     return Body(bytes(raw), complete)

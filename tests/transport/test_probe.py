@@ -39,8 +39,10 @@ async def listening(
     """Yield a port that answers every request like this (never, if None), and the requests."""
     requests: list[bytes] = []
     done = asyncio.Event()
+    handlers: list[asyncio.Task[None] | None] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
         try:
             requests.append(await reader.readuntil(b"\r\n\r\n"))
             if answer is None:
@@ -61,6 +63,7 @@ async def listening(
         done.set()
         server.close()
         await server.wait_closed()
+        await asyncio.gather(*filter(None, handlers))  # which nobody waits for before 3.12
 
 
 def target(port: int, *, timeout_s: float = 10.0, tls: ssl.SSLContext | None = None) -> Target:
