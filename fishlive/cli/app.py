@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from importlib import metadata
 from typing import Annotated, Final, cast
@@ -19,6 +17,7 @@ from fishlive.cli.live import live
 from fishlive.cli.notes import note, warnings_as_notes
 from fishlive.cli.say import say
 from fishlive.cli.serve import serve
+from fishlive.cli.stdout import guarded_stdout
 from fishlive.cli.transcribe import transcribe
 from fishlive.cli.wallet import wallet
 
@@ -69,7 +68,7 @@ def _common(
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit code. A failure is one line on standard error."""
     try:
-        with warnings_as_notes():
+        with warnings_as_notes(), guarded_stdout():
             return _run(arguments)
     except BaseException as error:
         failure = explain(error)
@@ -79,8 +78,6 @@ def run(arguments: list[str]) -> int:
             signalled = failure.code >= ExitCode.INTERRUPTED
             note(failure.message if signalled else f"error: {failure.message}")
         return failure.code
-    finally:
-        _flush_stdout()
 
 
 def _run(arguments: list[str]) -> int:
@@ -110,14 +107,3 @@ def _named(arguments: list[str]) -> str:
             known = {command.name for command in group.registered_commands}
             return " ".join(arguments[: 2 if known & set(arguments[1:2]) else 1]) + " "
     return ""
-
-
-def _flush_stdout() -> None:
-    """Write out what is left; if nobody reads it, let the interpreter not try again."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nothing:  # noqa: PTH123  # no Path for a device
-            os.dup2(nothing.fileno(), sys.stdout.fileno())

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fishlive.bench import compare as comparing
@@ -132,8 +133,9 @@ def measure(plan: Plan, where: Where, outputs: Outputs) -> None:
         raise failure or usage("nothing was measured")
     result = runners[0].result()
     measured = any(cell.finished for cell in result.cells)
+    undelivered = None
     if measured or failure is None or failure.code >= ExitCode.INTERRUPTED:
-        _deliver(result, outputs)
+        undelivered = _deliver(result, outputs)
     failure = failure or _failure_of(lambda: _raise(runners[0].error))
     if failure is not None:
         raise (
@@ -143,6 +145,8 @@ def measure(plan: Plan, where: Where, outputs: Outputs) -> None:
         )
     if base is not None:
         compare(base, result, outputs.limits, shown=outputs.json != STDOUT)
+    if undelivered is not None:
+        raise undelivered
 
 
 def _base(plan: Plan, outputs: Outputs) -> Result | None:
@@ -205,20 +209,34 @@ def _raw_events(path: Path | None) -> Iterator[Callable[[Record], None]]:
         yield log.add
 
 
-def _deliver(result: Result, outputs: Outputs) -> None:
-    """Show the tables, and write every file that is wanted."""
-    if outputs.json == STDOUT:
-        sys.stdout.write(result_text(result))
-    else:
-        show(result)
+def _deliver(result: Result, outputs: Outputs) -> Failure | None:
+    """Write every file that is wanted, then show the tables; return the first failure of these.
+
+    The files come first: a run may have cost money, and whoever reads the tables may be gone.
+    """
+    steps: list[Callable[[], object]] = []
     if outputs.json not in {None, STDOUT}:
-        write_result(result, Path(outputs.json or ""))
-        note(f"the result is in {outputs.json}")
-    if outputs.parquet is not None:
-        write_parquet(result.records, outputs.parquet)
-        note(f"every utterance is in {outputs.parquet}")
-    if outputs.html is not None:
-        write_report(result, outputs.html)
+        steps.append(lambda: _write_json(result, Path(outputs.json or "")))
+    if (parquet := outputs.parquet) is not None:
+        steps.append(lambda: _write_parquet(result, parquet))
+    if (html := outputs.html) is not None:
+        steps.append(lambda: write_report(result, html))
+    if outputs.json == STDOUT:
+        steps.append(lambda: sys.stdout.write(result_text(result)))
+    else:
+        steps.append(lambda: show(result))
+    failures = [failure for step in steps if (failure := _failure_of(step)) is not None]
+    return failures[0] if failures else None
+
+
+def _write_json(result: Result, path: Path) -> None:
+    write_result(result, path)
+    note(f"the result is in {path}")
+
+
+def _write_parquet(result: Result, path: Path) -> None:
+    write_parquet(result.records, path)
+    note(f"every utterance is in {path}")
 
 
 def write_report(result: Result, path: Path) -> None:
@@ -227,35 +245,49 @@ def write_report(result: Result, path: Path) -> None:
     note(f"the report is in {path}")
 
 
-def compare(base: Result, new: Result, limits: dict[str, float], *, shown: bool = True) -> None:
-    """Show how a result differs from its base. Raises Failure if it is worse than allowed."""
+def compare(
+    base: Result, new: Result, limits: dict[str, float], *, title: str = "", shown: bool = True
+) -> None:
+    """Show how a result differs from its base, if somebody reads it.
+
+    Raises:
+        Failure: It is worse than allowed, which counts most; or it could not be shown.
+    """
     comparison = comparing.compare(base, new, seed=new.config.seed)
+    unshown = None
     if shown:
-        write_text("\n" + comparing.describe(comparison) + "\n")
+        text = f"{title}\n{comparing.describe(comparison)}\n"
+        unshown = _failure_of(lambda: write_text(text))
     for warning in comparing.blind(comparison, limits):
         note(warning)
     if worse := comparing.fails(comparison, limits):
         raise Failure(ExitCode.FAILED, "worse than allowed: " + "; ".join(worse))
+    if unshown is not None:
+        raise unshown
 
 
 def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
-    """Compare each file with the first. Raises the first Failure behind the last of them."""
+    """Compare each file with the first.
+
+    Raises:
+        Failure: Behind the last of them: the first that is worse than allowed, else the first.
+    """
     if len(files) < 2:
         raise usage("compare needs a base and at least one more file")
     base, *others = [read_result(path) for path in files]
     failures = []
     for path, other in zip(files[1:], others, strict=True):
-        write_text(f"{path} against {files[0]}:\n")
-        failure = _failure_of(lambda other=other: compare(base, other, limits))  # type: ignore[misc]
+        title = f"{path} against {files[0]}:\n"
+        failure = _failure_of(partial(compare, base, other, limits, title=title))
         if failure is not None:
             failures.append(failure.adding(f"in {path}"))
     if failures:
-        raise failures[0]
+        raise min(failures, key=lambda failure: failure.code is not ExitCode.FAILED)
 
 
 def show_files(files: Sequence[Path], html: Path | None) -> None:
     """Show results as one."""
     result = merge([read_result(path) for path in files])
-    show(result)
-    if html is not None:
+    if html is not None:  # first: whoever reads the table may go away
         write_report(result, html)
+    show(result)

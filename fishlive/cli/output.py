@@ -196,9 +196,12 @@ def _rename(part: Path, target: Path, *, force: bool) -> None:
 
 
 def _stdout() -> io.RawIOBase:
-    """Return standard output without its buffer. Raises Failure for a terminal."""
+    """Return standard output without its buffer. Raises Failure for a terminal, or if closed."""
     stream = sys.stdout
-    if stream is None or stream.isatty():
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        raise usage("standard output is closed: use -o FILE, or pipe it into a player")
+    if stream.isatty():
         raise usage("audio does not go to a terminal: use -o FILE, or pipe it into a player")
     stream.flush()
-    return cast("io.RawIOBase", getattr(stream.buffer, "raw", stream.buffer))
+    return cast("io.RawIOBase", getattr(buffer, "raw", buffer))

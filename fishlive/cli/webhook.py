@@ -59,16 +59,13 @@ async def _listen(host: str, port: int, as_json: bool) -> None:
         try:
             write_text(_line(arrival, as_json=as_json) + "\n")
             sys.stdout.flush()
-        except OSError as error:  # whoever read it went away; its sender is answered all the same
+        except Failure as error:  # whoever read it went away; its sender is answered all the same
             if not unheard.done():
                 unheard.set_exception(error)
 
     async with listening(host, port, show) as url:
         note(f"listening on {url} (Ctrl-C stops it)")
-        try:
-            await unheard
-        except BrokenPipeError as error:
-            raise Failure(ExitCode.READER_GONE, "") from error
+        await unheard
 
 
 def _line(arrival: Arrival, *, as_json: bool) -> str:

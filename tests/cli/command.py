@@ -24,7 +24,9 @@ POLL_S = 0.02
 
 def environment(**more: str) -> dict[str, str]:
     """Return our environment without keys and addresses in it."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FISH_")}
+    # PYTHONUNBUFFERED would hide what happens to output that is written at the end.
+    own = ("FISH_", "PYTHONUNBUFFERED")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return clean | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"} | more
 
 
