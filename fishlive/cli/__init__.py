@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 _PACKAGES: Final = ("rich", "typer")
@@ -20,15 +20,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: What follows the command's name; None for the process's own arguments.
     """
+    return load()(sys.argv[1:] if argv is None else list(argv))
+
+
+def load() -> Callable[[list[str]], int]:
+    """Import the commands; return what runs one of them and returns its exit code."""
     try:
         for name in _PACKAGES:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
-        sys.stderr.write(
-            f"fishlive: error: the command line needs {error.name}: "
-            'run `pip install "fishlive[cli]"`\n'
-        )
-        return _USAGE
+        missing = error.name
+        return lambda _arguments: _cannot(missing)
     from fishlive.cli.app import run
 
-    return run(sys.argv[1:] if argv is None else list(argv))
+    return run
+
+
+def _cannot(missing: str | None) -> int:
+    sys.stderr.write(
+        f'fishlive: error: the command line needs {missing}: run `pip install "fishlive[cli]"`\n'
+    )
+    return _USAGE

@@ -12,7 +12,7 @@ from fishlive.cli import bench, dictionary, task, voices, webhook
 from fishlive.cli.demo import demo
 from fishlive.cli.design import design
 from fishlive.cli.doctor import doctor
-from fishlive.cli.exits import MEANINGS, ExitCode, Failure, explain, usage
+from fishlive.cli.exits import MEANINGS, STOPPED, ExitCode, Failure, explain, usage
 from fishlive.cli.live import live
 from fishlive.cli.notes import note, warnings_as_notes
 from fishlive.cli.say import say
@@ -75,8 +75,8 @@ def run(arguments: list[str]) -> int:
         if failure is None:
             raise
         if failure.message:
-            signalled = failure.code >= ExitCode.INTERRUPTED
-            note(failure.message if signalled else f"error: {failure.message}")
+            stopped = failure.code in STOPPED
+            note(failure.message if stopped else f"error: {failure.message}")
         return failure.code
 
 

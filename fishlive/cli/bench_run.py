@@ -22,7 +22,7 @@ from fishlive.bench.runner import Runner
 from fishlive.bench.summary import merge
 from fishlive.cli.answers import write_text
 from fishlive.cli.bench_view import show, watching
-from fishlive.cli.exits import ExitCode, Failure, explain, usage
+from fishlive.cli.exits import STOPPED, ExitCode, Failure, explain, usage
 from fishlive.cli.files import check_can_be
 from fishlive.cli.notes import note
 from fishlive.cli.output import STDOUT
@@ -134,7 +134,7 @@ def measure(plan: Plan, where: Where, outputs: Outputs) -> None:
     result = runners[0].result()
     measured = any(cell.finished for cell in result.cells)
     undelivered = None
-    if measured or failure is None or failure.code >= ExitCode.INTERRUPTED:
+    if measured or failure is None or failure.code in STOPPED:
         undelivered = _deliver(result, outputs)
     failure = failure or _failure_of(lambda: _raise(runners[0].error))
     if failure is not None:

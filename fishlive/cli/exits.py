@@ -39,6 +39,7 @@ class ExitCode(enum.IntEnum):
     DENIED = 3
     NETWORK = 4
     BUSY = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
     READER_GONE = 141
     TERMINATED = 143
@@ -52,11 +53,17 @@ MEANINGS: Final = {
     ExitCode.DENIED: "fix the account: the key, its rights or its credit",
     ExitCode.NETWORK: "no connection, or it was lost",
     ExitCode.BUSY: "too many requests at once: wait, then try again",
+    ExitCode.HUNG_UP: "the terminal went away (SIGHUP)",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.READER_GONE: "whoever read standard output went away, as with head; says nothing",
     ExitCode.TERMINATED: "terminated (SIGTERM)",
 }
-"""What each code means. 130, 141 and 143 are what a shell reports for SIGINT, SIGPIPE, SIGTERM."""
+"""What each code means. 129, 130, 141 and 143 are what a shell reports for SIGHUP, SIGINT, SIGPIPE
+and SIGTERM."""
+
+
+STOPPED: Final = frozenset({ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+"""The codes of a command that a signal ended: that is no error."""
 
 
 class Failure(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fishlive.cli.exits import ExitCode, Failure
+from fishlive.cli.exits import STOPPED, Failure
 from fishlive.cli.notes import note, warn
 from fishlive.cli.serve_faults import read_given, show_kinds
 from fishlive.cli.service import LOCAL_KEY
@@ -155,7 +155,7 @@ def serve(
     try:
         run(lambda: _serve(server))
     except Failure as failure:
-        if failure.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+        if failure.code not in STOPPED:
             raise
         note("stopped")
 

@@ -1,10 +1,11 @@
-"""Ctrl-C and SIGTERM end a command in order: what is open is closed, what came is kept."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command in order: what is open is closed, what came is kept."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, Final, TypeVar
@@ -17,14 +18,17 @@ _ENDS: Final = {
     signal.SIGINT: Failure(ExitCode.INTERRUPTED, "interrupted"),
     signal.SIGTERM: Failure(ExitCode.TERMINATED, "terminated"),
 }
+if sys.platform != "win32":  # which has none
+    _ENDS[signal.SIGHUP] = Failure(ExitCode.HUNG_UP, "the terminal went away")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run a coroutine in a loop of its own.
 
-    The first SIGINT or SIGTERM cancels it; the second meets Python's own handlers. A signal that
-    whoever started us wants ignored (a shell does for what runs in its background) stays ignored,
-    and outside the main thread all are left alone.
+    The first SIGINT, SIGTERM or SIGHUP (an ssh that drops) cancels it; the second meets Python's
+    own handlers, but a second SIGHUP is ignored from then on. A signal that whoever started us
+    wants ignored (nohup, or a shell for what runs in its background) stays ignored, and outside the
+    main thread all are left alone.
 
     Raises:
         Failure: It was cancelled by a signal.
@@ -57,6 +61,9 @@ def _handling(
     def stop(number: int) -> None:
         seen.append(signal.Signals(number))
         _restore(before)
+        if seen[0] not in {signal.SIGINT, signal.SIGTERM}:
+            # The shell says it and the system too; the second must not end what the first began.
+            signal.signal(number, signal.SIG_IGN)
         task.cancel()
 
     def handler(number: int, _frame: FrameType | None) -> None:

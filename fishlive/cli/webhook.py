@@ -11,7 +11,7 @@ import typer
 
 from fishlive.cli import options
 from fishlive.cli.answers import write_text
-from fishlive.cli.exits import ExitCode, Failure, one_line
+from fishlive.cli.exits import STOPPED, Failure, one_line
 from fishlive.cli.notes import note
 from fishlive.cli.signals import run
 
@@ -45,7 +45,7 @@ def listen(
     try:
         run(lambda: _listen(host, port, as_json))
     except Failure as failure:
-        if failure.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+        if failure.code not in STOPPED:
             raise
         note("stopped")
 

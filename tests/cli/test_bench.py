@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -130,15 +131,19 @@ async def test_a_gateway_is_measured_to_its_result(
     assert "from the start to a task's result" in capsys.readouterr().out
 
 
-def test_interrupting_writes_what_there_is(tmp_path: Path) -> None:
-    """Ctrl-C: the table and the file with what was measured, marked; nothing is left running."""
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", ExitCode.INTERRUPTED), ("SIGHUP", ExitCode.HUNG_UP)]
+)
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process there")
+def test_a_signal_writes_what_there_is(name: str, code: ExitCode, tmp_path: Path) -> None:
+    """The table and the file with what was measured, marked; nothing is left running."""
     log, path = tmp_path / "a.jsonl", tmp_path / "a.json"
     options = ("--stream", "whole", "--runs", "1000", "--jsonl", str(log), "--json", str(path))
     with started("bench", "--local", *options, cwd=tmp_path) as process:
         wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 3, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         out, _ = process.communicate(timeout=30)
-    assert process.returncode == ExitCode.INTERRUPTED
+    assert process.returncode == code
     assert b"PARTIAL: interrupted" in out
     found = read_result(path)
     assert found.partial == "interrupted"

@@ -39,6 +39,29 @@ def test_a_signal_cancels_and_cleans_up(number: signal.Signals, code: ExitCode) 
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_a_terminal_that_goes_away_is_told_once() -> None:
+    """A second SIGHUP, which the system sends besides the shell, does not end the tidying up."""
+    seen: list[str] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            seen.append("cleaned up")
+
+    before = signal.signal(signal.SIGHUP, lambda *_: seen.append("ended"))
+    try:
+        with pytest.raises(Failure) as caught:
+            run(work)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert caught.value.code is ExitCode.HUNG_UP
+    assert seen == ["cleaned up"]
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """A command in a script's background is not ended by the Ctrl-C for its foreground."""
 
