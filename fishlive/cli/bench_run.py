@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -128,7 +129,7 @@ def measure(plan: Plan, where: Where, outputs: Outputs) -> None:
     where.check()
     _say_price(plan, where)
     runners: list[Runner] = []
-    failure = _failure_of(lambda: run(lambda: _work(plan, where, outputs, runners)))
+    failure = _failure_of(lambda: run(lambda: _work(plan, where, outputs, runners)), plan)
     if not runners:
         raise failure or usage("nothing was measured")
     result = runners[0].result()
@@ -136,7 +137,7 @@ def measure(plan: Plan, where: Where, outputs: Outputs) -> None:
     undelivered = None
     if measured or failure is None or failure.code in STOPPED:
         undelivered = _deliver(result, outputs)
-    failure = failure or _failure_of(lambda: _raise(runners[0].error))
+    failure = failure or _failure_of(lambda: _raise(runners[0].error), plan)
     if failure is not None:
         raise (
             failure.adding("what was measured until then is marked partial")
@@ -183,11 +184,19 @@ async def _work(plan: Plan, where: Where, outputs: Outputs, runners: list[Runner
             await runner.run()
 
 
-def _failure_of(work: Callable[[], object]) -> Failure | None:
-    """Return the failure that something ends with; a bug keeps its traceback."""
+def _failure_of(work: Callable[[], object], plan: Plan | None = None) -> Failure | None:
+    """Return the failure that something ends with; a bug keeps its traceback.
+
+    Args:
+        work: What to do.
+        plan: Whose utterances it speaks, if it does.
+    """
     try:
         work()
     except Exception as error:
+        if plan is not None and isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+            late = f"utterances take longer than {plan.timeout_s:g} s: use a longer --timeout"
+            return Failure(ExitCode.FAILED, late)
         failure = explain(error)
         if failure is None:
             raise

@@ -155,7 +155,7 @@ def explain(error: BaseException) -> Failure | None:
 def about_file(error: OSError) -> str:
     """Return what the system says about a file."""
     name = "" if error.filename is None else f"{error.filename}: "
-    return f"{name}{error.strerror or error}"
+    return f"{name}{error.strerror or str(error) or type(error).__name__}"
 
 
 def one_line(text: str) -> str:

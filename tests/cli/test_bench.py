@@ -95,6 +95,16 @@ async def test_a_dead_address_is_one_line(
     assert not path.exists()
 
 
+async def test_a_deadline_that_nothing_meets_is_said(
+    key: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the option, and nothing is silent."""
+    async with LocalServer(profile="fish-normal") as server:
+        code = await call("bench", "--url", server.url, *QUICK, "--timeout", "0.01")
+    assert code == ExitCode.FAILED
+    assert "utterances take longer than 0.01 s: use a longer --timeout" in capsys.readouterr().err
+
+
 async def test_a_key_without_credit_half_way(
     key: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

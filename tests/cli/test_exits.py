@@ -121,6 +121,14 @@ def test_what_is_not_built_in_is_no_failure_that_passes() -> None:
     assert (failure.code, failure.message) == (ExitCode.USAGE, "501 install fishlive[asr]")
 
 
+def test_an_error_of_the_system_without_words_is_named() -> None:
+    """No failure is silent because the system said nothing."""
+    failure = explain(TimeoutError())
+
+    assert failure is not None
+    assert failure.message == "TimeoutError"
+
+
 def test_every_code_has_a_meaning() -> None:
     """The help lists them all."""
     assert set(MEANINGS) == set(ExitCode)
