@@ -89,6 +89,7 @@ def _run(arguments: list[str]) -> int:
         code = app(arguments, standalone_mode=False, prog_name="fishlive")
     except _CommandLineError as error:
         message = cast("typer.BadParameter", error).format_message().rstrip(".")
+        message = message.replace("Value error, ", "")  # how newer typers begin their reasons
         raise usage(f"{message}: see `fishlive {_named(arguments)}--help`") from error
     except typer.Abort:
         raise Failure(ExitCode.INTERRUPTED, "interrupted") from None

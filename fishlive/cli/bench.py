@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from fishlive.cli import options
-from fishlive.cli.bench_options import fraction, limits, optional, several
+from fishlive.cli.bench_options import LATENCIES, TRANSPORTS, fraction, limits, optional, several
 from fishlive.cli.exits import usage
 from fishlive.cli.files import check_can_be
 from fishlive.cli.service import Service as Account
@@ -170,12 +170,12 @@ def bench(
             rich_help_panel=_MATRIX,
         ),
     ] = False,
-    latency: Annotated[_List, _lists("low, balanced, normal, default.")] = None,
+    latency: Annotated[_List, _lists(f"{', '.join(LATENCIES)}.")] = None,
     audio_format: Annotated[_List, _lists("pcm, wav, mp3, opus.", "--format")] = None,
     voice: Annotated[_List, _lists("Reference ids; default for the service's own.")] = None,
     chunk_length: Annotated[_List, _lists("Characters, 100 to 300, or default.")] = None,
     flush: Annotated[_List, _lists("sentence, never.")] = None,
-    transport: Annotated[_List, _lists("picows, aiohttp, rest, sse.")] = None,
+    transport: Annotated[_List, _lists(f"{', '.join(TRANSPORTS)}.")] = None,
     socket: Annotated[_List, _lists("cold, standby, reused.")] = None,
     prebuffer: Annotated[
         _List, _lists("Prebuffers of the simulated players, in ms.", panel=_OUT)
@@ -251,12 +251,12 @@ def bench(
     matrix = _matrix(
         gateway,
         model=several(model, "model", str),
-        latency=several(latency, "latency", optional(str)),
+        latency=several(latency, "latency", optional(str), LATENCIES),
         format=several(audio_format, "format", str),
         voice=several(voice, "voice", optional(str)),
         chunk_length=several(chunk_length, "chunk-length", optional(int)),
         flush=several(flush, "flush", str),
-        transport=several(transport, "transport", str),
+        transport=several(transport, "transport", str, TRANSPORTS),
         socket=several(socket, "socket", str),
         stream=several(stream, "stream", str),
         concurrency=several(concurrency, "concurrency", int),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -16,14 +17,36 @@ _LIMIT: Final = re.compile(r"failures|(?:[a-z0-9_]+[:.])?p\d{1,2}(?:\.\d+)?")
 DEFAULT: Final = "default"
 """In a list: the service's own choice."""
 
+LATENCIES: Final = ("low", "balanced", "normal", DEFAULT)
+"""What ``--latency`` takes."""
 
-def several(given: Sequence[str] | None, option: str, make: Callable[[str], _T]) -> tuple[_T, ...]:
+TRANSPORTS: Final = ("picows", "aiohttp", "rest", "sse")
+"""What ``--transport`` takes: gateways have ``--gateway``."""
+
+
+def several(
+    given: Sequence[str] | None,
+    option: str,
+    make: Callable[[str], _T],
+    known: Sequence[str] | None = None,
+) -> tuple[_T, ...]:
     """Return the values of an option that takes lists, may be repeated, and may be left out.
+
+    Args:
+        given: What was given.
+        option: Its name, without dashes.
+        make: Reads one value.
+        known: All that it takes; None for what ``make`` takes.
 
     Raises:
         Failure: A value that is none; it names the option.
     """
     words = [word.strip() for text in given or () for word in text.split(",")]
+    for word in words:
+        if known is not None and word and word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise usage(f"--{option}: {word} is none of {', '.join(known)}{hint}")
     return tuple(dict.fromkeys(_made(word, option, make) for word in words if word))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fishlive.bench import compare as comparing
 from fishlive.bench.files import RecordLog, read_result, result_text, write_parquet, write_result
+from fishlive.bench.histogram import Histogram
 from fishlive.bench.html import write_html
 from fishlive.bench.lanes import Service
 from fishlive.bench.local import local_server
@@ -154,7 +155,7 @@ def _base(plan: Plan, outputs: Outputs) -> Result | None:
     """Return what is compared with, if it can be: seen before anything is measured."""
     if outputs.base is None:
         return None
-    base = read_result(outputs.base)
+    base = _read(outputs.base)
     try:
         comparing.check(base, plan.config(), plan.matrix.combinations()[0])
         comparing.check_limits(outputs.limits)
@@ -283,7 +284,7 @@ def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
     """
     if len(files) < 2:
         raise usage("compare needs a base and at least one more file")
-    base, *others = [read_result(path) for path in files]
+    base, *others = [_read(path) for path in files]
     failures = []
     for path, other in zip(files[1:], others, strict=True):
         title = f"{path} against {files[0]}:\n"
@@ -294,9 +295,21 @@ def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
         raise min(failures, key=lambda failure: failure.code is not ExitCode.FAILED)
 
 
+def _read(path: Path) -> Result:
+    """Return the result that is in a file. Raises ConfigError, which names the file."""
+    result = read_result(path)
+    try:
+        for cell in result.cells:
+            for encoded in cell.histograms.values():
+                Histogram.decode(encoded)
+    except ConfigError as error:
+        raise ConfigError(f"{path} is broken: {error}") from error
+    return result
+
+
 def show_files(files: Sequence[Path], html: Path | None) -> None:
     """Show results as one."""
-    result = merge([read_result(path) for path in files])
+    result = merge([_read(path) for path in files])
     if html is not None:  # first: whoever reads the table may go away
         write_report(result, html)
     show(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -97,7 +98,7 @@ _ANSWERS: Final[tuple[tuple[type[FishLiveError], ExitCode, str], ...]] = (
     (BudgetExceeded, ExitCode.DENIED, "raise the budget, or say less"),
     (SlotTimeout, ExitCode.BUSY, "wait, then try again"),
     (TaskTimeout, ExitCode.FAILED, "it goes on: wait for it again, by its id"),
-    (NotFoundError, ExitCode.USAGE, "check --voice"),
+    (NotFoundError, ExitCode.USAGE, "check --voice, and --base-url"),
     (InvalidRequestError, ExitCode.USAGE, "check --voice and the other options"),
     (APIStatusError, ExitCode.FAILED, "try again later"),
     (HostNotFoundError, ExitCode.NETWORK, "check the network, and --base-url"),
@@ -120,6 +121,7 @@ _OPTIONS: Final = {
     "expected_latest_version_id": "--after",
     "instruction": "the description",
     "items": "the rules",
+    "keys": "--key",
     "name": "the name",
     "reference_text": "--say",
     "rules": "the rules",
@@ -133,6 +135,15 @@ _OPTIONS: Final = {
 }
 """Options whose name is not the argument's own."""
 
+_SAID: Final = (
+    ("say allow_remote=True", "use --allow-remote"),
+    ("say accept_any_key=True", "use --accept-any-key"),
+    (", or allow_insecure=True", ""),
+    ("; the key goes into api_key", "; the key goes into FISH_API_KEY, or a --key-file"),
+    (" is no id", " is none that there can be"),
+)
+"""What programs are told, and what people are told in its place: options, or nothing."""
+
 
 def explain(error: BaseException) -> Failure | None:
     """Return an error as a command's failure; None for a bug, which keeps its traceback."""
@@ -141,7 +152,7 @@ def explain(error: BaseException) -> Failure | None:
     if isinstance(error, KeyboardInterrupt):
         return Failure(ExitCode.INTERRUPTED, "interrupted")
     if isinstance(error, ConfigError):
-        return usage(f"{_option(error.argument)}{error}")
+        return refused(error)
     if isinstance(error, APIStatusError) and error.status == HTTPStatus.NOT_IMPLEMENTED:
         return usage(str(error))  # the local server, which says what to install
     for kind, code, advice in _ANSWERS:
@@ -150,6 +161,24 @@ def explain(error: BaseException) -> Failure | None:
     if isinstance(error, OSError) and not isinstance(error, FishLiveError):
         return usage(about_file(error))
     return None
+
+
+def refused(error: ConfigError, names: Mapping[str, str] = _OPTIONS) -> Failure:
+    """Return the failure of an argument, in words of the command line.
+
+    Args:
+        error: What a program would be told.
+        names: What arguments are called here, where that is not the option's plain name.
+    """
+    said = str(error)
+    for program, people in _SAID:
+        said = said.replace(program, people)
+    if error.argument is None:
+        return usage(said)
+    plain = error.argument.partition("[")[0]  # rules[3] is one of the rules
+    name = names.get(plain) or "--" + plain.rpartition(".")[2].replace("_", "-")
+    own = f"{plain} "
+    return usage(f"{name} {said[len(own) :]}" if said.startswith(own) else f"{name}: {said}")
 
 
 def about_file(error: OSError) -> str:
@@ -165,11 +194,3 @@ def one_line(text: str) -> str:
     """
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-
-
-def _option(argument: str | None) -> str:
-    if argument is None:
-        return ""
-    plain = argument.partition("[")[0]  # rules[3] is one of the rules
-    name = _OPTIONS.get(plain) or "--" + plain.rpartition(".")[2].replace("_", "-")
-    return f"{name}: "

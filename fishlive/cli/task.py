@@ -13,7 +13,7 @@ import typer
 
 from fishlive.cli import options
 from fishlive.cli.answers import advising, show_facts, show_json, show_table
-from fishlive.cli.exits import ExitCode, Failure, usage
+from fishlive.cli.exits import ExitCode, Failure, refused, usage
 from fishlive.cli.files import check_can_be
 from fishlive.cli.ledger import Ledger, Submitted
 from fishlive.cli.service import read_key
@@ -91,7 +91,7 @@ def submit(
     as_json: options.AsJson = False,
 ) -> None:
     """Submit a text, and write its task's id; with --wait or -o, also what became of it."""
-    said = read_text(text)
+    said = read_text(text, command="fishlive task submit")
     if output is not None:
         check_can_be(output, force=force)
     given: dict[str, Any] = {} if model is None else {"model": model}
@@ -218,7 +218,7 @@ def _advising_gateway(cure: str) -> Iterator[None]:
     except ConfigError as error:
         if error.argument not in _NAMES:
             raise
-        raise usage(f"{_NAMES[error.argument]}: {error}") from error
+        raise refused(error, _NAMES) from error
     except ConnectError as error:
         if type(error) is not ConnectError:
             raise

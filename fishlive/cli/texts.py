@@ -23,24 +23,26 @@ _TEXT_SUFFIXES: Final = frozenset({".txt", ".md", ".rst", ".text"})
 _NOTHING: Final = "there is nothing to say: the text is empty"
 
 
-def read_text(argument: str) -> str:
+def read_text(argument: str, *, command: str = "fishlive say") -> str:
     """Return the text that an argument stands for: standard input, a file's, or itself.
+
+    Args:
+        argument: What was given.
+        command: Which command it was given to, for advice.
 
     Raises:
         Failure: A file is missing or is not UTF-8, or there is no text.
     """
     if argument == STDIN:
         text = decode(_stdin().read(), "standard input")
-    elif (file := _as_file(argument)) is not None:
+    elif (file := _as_file(argument, command)) is not None:
         text = _read(file)
     else:
         text = argument
     if not text.strip():
         raise usage(_NOTHING)
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-        raise usage(
-            "the text is not UTF-8 as this terminal gives it: pipe it into `fishlive say -`"
-        )
+        raise usage(f"the text is not UTF-8 as this terminal gives it: pipe it into `{command} -`")
     return text
 
 
@@ -89,7 +91,7 @@ def _read(file: Path) -> str:
         raise usage(f"cannot read {about_file(error)}") from error
 
 
-def _as_file(argument: str) -> Path | None:
+def _as_file(argument: str, command: str) -> Path | None:
     """Return the file that an argument names, or None if it is something to say."""
     path = Path(argument)
     try:
@@ -102,7 +104,7 @@ def _as_file(argument: str) -> Path | None:
     if argument.split() != [argument] or not (looks or path.suffix.lower() in _TEXT_SUFFIXES):
         return None
     what = "is a folder" if folder else "no such file"
-    raise usage(f"{argument}: {what}; to speak these words, pipe them: `fishlive say -`")
+    raise usage(f"{argument}: {what}; to speak these words, pipe them: `{command} -`")
 
 
 def _stdin() -> BinaryIO:

@@ -107,7 +107,7 @@ async def test_advice_is_of_these_commands(
     denied, wrong_id, network, no_token, missing = capsys.readouterr().err.splitlines()
     assert denied.endswith("set XHUOAPI_API_TOKEN, or use --token-file FILE")
     assert missing.endswith("no token: set XHUOAPI_API_TOKEN, or use --token-file FILE")
-    assert "the id: task_id is no id" in wrong_id
+    assert wrong_id.endswith("error: the id is none that there can be")
     assert network.endswith("check the network, and --base-url")
     assert "the token: " in no_token
 

@@ -149,14 +149,14 @@ async def test_a_voice_is_made_of_files(tmp_path: Path, capsys: pytest.CaptureFi
         (["create", "missing.wav", "--title", "x"], "missing.wav"),
         (["create", "empty.wav", "--title", "x"], "empty"),
         (["create", ".", "--title", "x"], "the files: "),
-        (["create", "me.wav", "--title", ""], "--title: "),
+        (["create", "me.wav", "--title", ""], "--title "),
         (["create", "me.wav", "--title", "x", "--visibility", "public"], "--cover: "),
-        (["show", "../wallet"], "the id: "),
-        (["show", "a\nb"], "the id: "),
+        (["show", "../wallet"], "the id is none"),
+        (["show", "a\nb"], "the id is none"),
         (["update", ID], "nothing to change"),
         (["update", ID, "--tag", "a", "--clear-tags"], "leave one out"),
         (["delete", ID], "add --yes"),
-        (["delete", "a/b", "--yes"], "the id: "),
+        (["delete", "a/b", "--yes"], "the id is none"),
     ],
 )
 async def test_what_is_wrong_is_said_before_anything_is_sent(
