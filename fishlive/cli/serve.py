@@ -110,7 +110,11 @@ def serve(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPEC", help="What goes wrong, such as rst@audio:3; repeatable."),
+        typer.Option(
+            metavar="SPEC",
+            help="What goes wrong, once: rst@audio:3; rst@audio:3,times=always for every time "
+            "(also every=N, on=ENDPOINT: see --list-faults); repeatable.",
+        ),
     ] = None,
     faults: Annotated[
         Path | None,
