@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import shlex
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from fishlive.cli import options
-from fishlive.cli.answers import advising, show_facts, show_json, show_table
+from fishlive.cli.answers import advising, show_facts, show_json, show_table, write_text
 from fishlive.cli.exits import ExitCode, Failure, refused, usage
 from fishlive.cli.files import check_can_be
 from fishlive.cli.ledger import Ledger, Submitted
 from fishlive.cli.service import read_key
 from fishlive.cli.signals import run
 from fishlive.cli.texts import read_text
-from fishlive.errors import AuthenticationError, ConfigError, ConnectError, TaskTimeout
+from fishlive.errors import AuthenticationError, ConfigError, ConnectError
 
 if TYPE_CHECKING:
     from fishlive.gateways import Task, TaskStatus
@@ -90,7 +92,11 @@ def submit(
     token_file: _TokenFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Submit a text, and write its task's id; with --wait or -o, also what became of it."""
+    """Submit a text, and write its task's id; with --wait or -o, also what became of it.
+
+    Into a pipe the id comes alone: id=$(fishlive task submit hello). A gateway that answers at once
+    makes no task; then it is the result.
+    """
     said = read_text(text, command="fishlive task submit")
     if output is not None:
         check_can_be(output, force=force)
@@ -106,10 +112,11 @@ def submit(
         # Older backends know no `async`: they answer with the result, and there is no task.
         if task.id and not (wait or output):
             return entry
-        status = await _waited(task, timeout_s)
+        status = await _waited(task, timeout_s, again)
         await _saved(status, output, force=force)
         return status
 
+    again = _options(gateway, base_url, token_file)
     _show(_ask(gateway, base_url, token_file, question), as_json=as_json)
 
 
@@ -144,8 +151,10 @@ def wait_for(
     if output is not None:
         check_can_be(output, force=force)
 
+    again = _options(gateway, base_url, token_file)
+
     async def question(client: Gateway) -> TaskStatus:
-        found = await _waited(client.tasks.handle(task_id), timeout_s)
+        found = await _waited(client.tasks.handle(task_id), timeout_s, again)
         await _saved(found, output, force=force)
         return found
 
@@ -166,13 +175,36 @@ def list_tasks(
         show_table(("id", "gateway", "kind", "started"), rows)
 
 
-async def _waited(task: Task, timeout_s: float) -> TaskStatus:
-    try:
-        await task.wait(timeout_s=timeout_s)
-    except TaskTimeout as error:
-        again = f"fishlive task wait {task.id} --gateway {task.gateway}"
-        raise Failure(ExitCode.FAILED, f"{error}; it goes on: `{again}`") from error
-    return await task.status()
+async def _waited(task: Task, timeout_s: float, options: Sequence[str]) -> TaskStatus:
+    """Return how a task ended. Raises Failure, with the command that waits again."""
+    from fishlive.gateways import TaskState
+
+    last = None
+    async with contextlib.aclosing(task.changes(timeout_s=timeout_s)) as changes:
+        async for status in changes:
+            if status.state.over:
+                status.unwrap()
+                return status
+            last = status.state
+    again = shlex.join(["fishlive", "task", "wait", task.id, *options])
+    if last is TaskState.UNKNOWN:
+        raise Failure(
+            ExitCode.FAILED,
+            f"{task.gateway} knows no task {task.id} after {timeout_s:g} s: check the id, or, if "
+            f"it is new, wait for it again: `{again}`",
+        )
+    raise Failure(
+        ExitCode.FAILED,
+        f"task {task.id} was not over within {timeout_s:g} s; it goes on: `{again}`",
+    )
+
+
+def _options(gateway: Name, base_url: str | None, token_file: Path | None) -> tuple[str, ...]:
+    """Return the options of a command that asks the same gateway."""
+    given = {"--gateway": gateway.value, "--base-url": base_url, "--token-file": token_file}
+    return tuple(
+        str(word) for name, value in given.items() if value is not None for word in (name, value)
+    )
 
 
 async def _saved(status: TaskStatus, output: Path | None, *, force: bool) -> None:
@@ -229,6 +261,8 @@ def _show(found: TaskStatus | Submitted, *, as_json: bool) -> None:
     document = found.document() if isinstance(found, Submitted) else _document(found)
     if as_json:
         show_json(document)
+    elif isinstance(found, Submitted) and not sys.stdout.isatty():
+        write_text(f"{found.id}\n")
     else:
         show_facts(document)
 

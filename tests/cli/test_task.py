@@ -119,7 +119,27 @@ async def test_a_wait_that_is_too_short_says_how_to_go_on(
     async with answering(lambda _: (200, {"id": "t", "request": {}})) as (url, _):
         code = await call("task", "wait", "t", "--timeout", "0.1", "--base-url", url)
     assert code == ExitCode.FAILED
-    assert "`fishlive task wait t --gateway acedata`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"it goes on: `fishlive task wait t --gateway acedata --base-url {url}`" in said
+
+
+async def test_a_task_nobody_knows_is_not_said_to_go_on(
+    server: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is new, or its id is wrong: exit code 1, and both are said."""
+    where = ("--timeout", "0.1", "--base-url", server.url)
+    assert await call("task", "wait", "nonexistent", *where) == ExitCode.FAILED
+    said = capsys.readouterr().err
+    assert "acedata knows no task nonexistent after 0.1 s: check the id" in said
+    assert "goes on" not in said
+
+
+async def test_a_pipe_gets_the_id_alone(
+    server: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a script can keep it: ``id=$(fishlive task submit …)``."""
+    assert await call("task", "submit", "Hello.", "--base-url", server.url) == ExitCode.DONE
+    assert capsys.readouterr().out == f"{Ledger().newest(1)[0].id}\n"
 
 
 async def test_a_failed_task_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
