@@ -28,7 +28,13 @@ from fishlive.live.source import Feeder, TextSource, check_source
 from fishlive.live.standby import Standby
 from fishlive.live.stats import NOTHING_HEARD, Interruption, UtteranceStats
 from fishlive.live.turn import Turn
-from fishlive.live.utterance import Utterance, UtteranceIterator, leave, warn_abandoned
+from fishlive.live.utterance import (
+    Utterance,
+    UtteranceIterator,
+    interrupt,
+    leave,
+    warn_abandoned,
+)
 from fishlive.models.tts import TTSRequest
 from fishlive.transport.socket import Connect, Target
 
@@ -175,16 +181,14 @@ class LiveTTS:
         """Stop the current utterance now. Idempotent, never waits, never raises.
 
         Its iterator ends, in whichever task; its text source is closed; its socket is cut and
-        another one opened, so that stale audio cannot come.
+        another one opened, so that stale audio cannot come. Of an utterance that is over it tells
+        what was heard by now: players lag behind.
 
         Args:
             played_s: How much was heard, in seconds, if the caller knows.
         """
         self._interrupted = True
-        utterance = self._handle()
-        if utterance is not None:
-            return utterance.interrupt(played_s)
-        return (self._turn.stop() if self._turn is not None else None) or NOTHING_HEARD
+        return NOTHING_HEARD if self._turn is None else interrupt(self._turn, played_s)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Read the current utterance; wait for it if it has not begun."""

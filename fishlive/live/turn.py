@@ -269,16 +269,16 @@ class Turn:
             outcome: How it ends.
             error: What a listener in the middle of it should see; None for a plain end.
         """
-        if not self.running:
-            return self._interruption
-        facts = self._facts()
-        read_bytes = self.buffer.read_bytes
-        dropped_bytes = self.buffer.discard(error)
-        self._interruption = Interruption(
-            facts.played_s, facts.playing, read_bytes, dropped_bytes, facts
-        )
-        self._stop(outcome)
+        if self.running:
+            self._interruption = self.heard(self.buffer.queued_bytes)
+            self.buffer.discard(error)
+            self._stop(outcome)
         return self._interruption
+
+    def heard(self, dropped_bytes: int = 0) -> Interruption:
+        """Return what was heard of it by now."""
+        facts, read_bytes = self._facts(), self.buffer.read_bytes
+        return Interruption(facts.played_s, facts.playing, read_bytes, dropped_bytes, facts)
 
     def _stop(self, outcome: Outcome) -> None:
         self._outcome = outcome

@@ -13,7 +13,7 @@ from fishlive.errors import ConcurrentIterationError, ConfigError, StreamClosedE
 from fishlive.limits import CLOSE_TIMEOUT_S
 from fishlive.live.plan import Resumed
 from fishlive.live.source import Feeder
-from fishlive.live.stats import NOTHING_HEARD, Interruption, Outcome, UtteranceStats
+from fishlive.live.stats import Interruption, Outcome, UtteranceStats
 from fishlive.live.turn import Turn
 from fishlive.text.ledger import Ledger
 from fishlive.text.llm import text_of
@@ -121,13 +121,12 @@ class Utterance:
     def interrupt(self, played_s: float | None = None) -> Interruption:
         """Stop it now: silence, no more text. Idempotent, never waits, never raises.
 
+        Of an utterance that is over it tells what was heard by now: players lag behind.
+
         Args:
             played_s: As :meth:`mark_played`, if the caller knows; nonsense is ignored.
         """
-        if played_s is not None:
-            with contextlib.suppress(ConfigError, TypeError, OverflowError):
-                self._turn.mark_played(played_s)
-        return self._turn.stop() or NOTHING_HEARD
+        return interrupt(self._turn, played_s)
 
     async def aclose(self) -> None:
         """Interrupt it if it is unfinished, and wait until its text source is closed.
@@ -207,6 +206,14 @@ class UtteranceIterator:
         utterance = getattr(self, "_utterance", None)
         if utterance is not None:
             drop(utterance._turn)
+
+
+def interrupt(turn: Turn, played_s: float | None) -> Interruption:
+    """Stop a turn, as :meth:`Utterance.interrupt`."""
+    if played_s is not None:
+        with contextlib.suppress(ConfigError, TypeError, OverflowError):
+            turn.mark_played(played_s)
+    return turn.stop() or turn.heard()
 
 
 def drop(turn: Turn) -> None:

@@ -278,6 +278,38 @@ async def test_interrupting_again_is_harmless() -> None:
         assert (first.played_s, first.basis) == (0.5, "marked")
 
 
+@pytest.mark.parametrize("keep", [True, False], ids=["utterance kept", "utterance dropped"])
+async def test_an_utterance_that_was_read_is_still_being_heard(keep: bool) -> None:
+    """An interruption behind the last chunk tells what was marked: a player lags behind."""
+    service = Service()
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert [chunk async for chunk in utterance] == [LOUD]
+        if not keep:
+            del utterance
+            gc.collect()
+        live.mark_played(0.01)
+        told = live.interrupt()
+        assert (told.played_s, told.basis) == (0.01, "marked")
+        assert (told.read_bytes, told.dropped_bytes) == (len(LOUD), 0)
+        assert live.interrupt(0.02).played_s == 0.02
+
+
+async def test_an_utterance_that_was_read_without_marks_counts_as_heard() -> None:
+    """Nobody said more, so what was read is what was heard."""
+    service = Service()
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert [chunk async for chunk in utterance] == [LOUD]
+        told = utterance.interrupt()
+        assert (told.basis, told.heard_text) == ("consumed", "Hello.")
+        assert utterance.outcome == "finished"
+
+
 async def test_marking_moves_the_current_utterance() -> None:
     """`live.mark_played` is the current utterance's playhead."""
     service = Service()
