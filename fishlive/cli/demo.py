@@ -103,7 +103,7 @@ def _report(story: Story, stats: UtteranceStats, output: str) -> None:
     if output != STDOUT:
         console.print(f"\nListen:          ffplay -autoexit {output}", markup=False, soft_wrap=True)
     console.print(
-        "With a real key: FISH_API_KEY=<your key> fishlive live -o reply.wav < page.txt",
+        "With a real key: echo Hello there. | FISH_API_KEY=<your key> fishlive live -o reply.wav",
         markup=False,
         soft_wrap=True,
     )

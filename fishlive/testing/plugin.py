@@ -53,8 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose faults nobody would play: it would pass without meaning it."""
+    """Fail a test with no faults, or that nobody would play: it would pass without meaning it."""
     names = getattr(item, "fixturenames", ())
+    if not all(mark.args for mark in item.iter_markers(_MARKER)):
+        pytest.fail(f"{_MARKER} without a fault: name one, as in 'rst@audio:3'", pytrace=False)
     if item.get_closest_marker(_MARKER) is not None and "fish_server" not in names:
         pytest.fail(f"{_MARKER} needs fish_server, fish_session or fish_environment", pytrace=False)
 

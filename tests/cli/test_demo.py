@@ -31,7 +31,7 @@ async def test_the_demo_speaks_the_page(
     assert numbers["messages"] > 100
     assert len(numbers) == 7
     assert all(number > 0 for number in numbers.values())
-    assert "FISH_API_KEY=<your key> fishlive live" in shown.out
+    assert "echo Hello there. | FISH_API_KEY=<your key> fishlive live" in shown.out
     assert shown.err == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from fishlive.errors import ConfigError, UsageError
 from fishlive.testing.background import BackgroundServer
-from tests.cli.command import WAIT_S, environment
+from tests.cli.command import ROOT, WAIT_S, environment
 
 SUITE = """
 import asyncio
@@ -77,6 +78,16 @@ def test_nobody_plays_it():
 @pytest.mark.fish_fault("rst@nowhere")
 def test_no_fault(fish_server):
     pass
+
+
+@pytest.mark.fish_fault()
+def test_no_fault_at_all(fish_server):
+    pass
+
+
+@pytest.mark.fish_fault
+def test_no_fault_named(fish_server):
+    pass
 """
 
 
@@ -98,8 +109,9 @@ def suite(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProce
 def test_a_suite(tmp_path: Path) -> None:
     """Fixtures and markers work without any asyncio plugin; what cannot be is said."""
     done = suite(tmp_path, SUITE, "-W", "error")
-    assert "5 passed, 2 errors" in done.stdout, done.stdout
+    assert "5 passed, 4 errors" in done.stdout, done.stdout
     assert "fish_fault needs fish_server, fish_session or fish_environment" in done.stdout
+    assert done.stdout.count("fish_fault without a fault: name one, as in 'rst@audio:3'") == 2
     assert "faults[0]: fault 'rst@nowhere': no place 'nowhere'" in done.stdout
 
 
@@ -142,3 +154,12 @@ def test_a_server_that_cannot_start(unused_port: int) -> None:
         second = BackgroundServer(port=unused_port)
         with pytest.raises(ConfigError, match="cannot listen on"), second:
             pass
+
+
+def test_the_readmes_suite_is_one(tmp_path: Path) -> None:
+    """Copied into a file it is collected: it imports what it uses."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(# conftest.py.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    done = suite(tmp_path, block, "--collect-only")
+
+    assert "1 test collected" in done.stdout, done.stdout
