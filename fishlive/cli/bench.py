@@ -309,7 +309,8 @@ def compare_files(
         list[Path], typer.Argument(metavar="BASE NEW…", help="What --json wrote: two or more.")
     ],
     fail_over: Annotated[
-        _List, _lists("Exit code 1 if worse by more than p95=10%.", metavar="P=PERCENT")
+        _List,
+        typer.Option(help="Exit code 1 if worse by more than p95=10%.", metavar="P=PERCENT"),
     ] = None,
 ) -> None:
     """Compare results with the first: how each percentile moved, and whether that is chance."""

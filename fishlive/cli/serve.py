@@ -7,7 +7,7 @@ import ipaddress
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,10 @@ from fishlive.cli.signals import run
 
 if TYPE_CHECKING:
     from fishlive.server import LocalServer
+
+
+MAX_PORT: Final = 65_535
+"""The highest port there is: 16 bits."""
 
 
 class Pace(str, enum.Enum):
@@ -51,6 +55,13 @@ class Callbacks(str, enum.Enum):
     garbage = "garbage"
 
 
+def _checked(port: int) -> int:
+    """Return a port. Raises BadParameter: a range of typer's own would widen the help by half."""
+    if not 0 <= port <= MAX_PORT:
+        raise typer.BadParameter(f"{port} is not in the range 0 to {MAX_PORT}")
+    return port
+
+
 def serve(
     host: Annotated[
         str,
@@ -60,28 +71,38 @@ def serve(
         bool,
         typer.Option("--allow-remote", help="Let other machines in; the key is then a long one."),
     ] = False,
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8765,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="0 takes a free one.", callback=_checked)
+    ] = 8765,
     key: Annotated[
         str | None,
         typer.Option(
+            metavar="KEY",
             help="The key it accepts, not your real one: local unless given, and a new one with "
-            "--allow-remote."
+            "--allow-remote.",
         ),
     ] = None,
     accept_any_key: Annotated[
         bool, typer.Option("--accept-any-key", help="Accept every key, real ones too.")
     ] = False,
     profile: Annotated[
-        Pace, typer.Option(help="How fast it speaks: at once, or as the service does.")
+        Pace,
+        typer.Option(
+            metavar="NAME",
+            help="How fast it speaks: at once, or as the service does "
+            f"({', '.join(pace.value for pace in Pace)}).",
+        ),
     ] = Pace.instant,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse what the documents say is refused.")
     ] = False,
     concurrency: Annotated[
-        int | None, typer.Option(help="Utterances at once; more are refused.", min=1)
+        int | None,
+        typer.Option(metavar="N", help="Utterances at once; more are refused.", min=1),
     ] = None,
     credit: Annotated[
-        float | None, typer.Option(help="US dollars on the account; no end unless given.", min=0)
+        float | None,
+        typer.Option(metavar="USD", help="On the account; no end unless given.", min=0),
     ] = None,
     data: Annotated[
         Path | None,
@@ -92,10 +113,20 @@ def serve(
         ),
     ] = None,
     era: Annotated[
-        Era, typer.Option(help="Whose answers the gateways give, /fish and /v1/fish.")
+        Era,
+        typer.Option(
+            metavar="ERA",
+            help="Whose answers the gateways give, /fish and /v1/fish "
+            f"({', '.join(era.value for era in Era)}).",
+        ),
     ] = Era.newest,
     callbacks: Annotated[
-        Callbacks, typer.Option(help="How the gateways tell of a task's end, or fail to.")
+        Callbacks,
+        typer.Option(
+            metavar="HOW",
+            help="How the gateways tell of a task's end, or fail to "
+            f"({', '.join(how.value for how in Callbacks)}).",
+        ),
     ] = Callbacks.once,
     allow_local_webhooks: Annotated[
         bool,
@@ -112,8 +143,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="SPEC",
-            help="What goes wrong, once: rst@audio:3; rst@audio:3,times=always for every time "
-            "(also every=N, on=ENDPOINT: see --list-faults); repeatable.",
+            help="What goes wrong, such as rst@audio:3. Once; every time with ,times=always "
+            "behind it, and more: see --list-faults. Repeatable.",
         ),
     ] = None,
     faults: Annotated[

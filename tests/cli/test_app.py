@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,24 @@ def test_the_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     assert all(f" {name} " in shown for name in [*COMMANDS, *GROUPS])
     assert all(f" {code.value}: " in shown for code in ExitCode)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *SUBCOMMANDS, "bench", "bench compare", "task submit"])
+def test_no_option_is_cut_off(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In 80 columns every option can be read, and typed."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*name.split(), "--help"]) == ExitCode.DONE
+    assert not re.search(r"--[a-z-]*…", capsys.readouterr().out)
+
+
+def test_an_option_stands_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    """A comparison has no matrix."""
+    assert main(["bench", "compare", "--help"]) == ExitCode.DONE
+    shown = capsys.readouterr().out
+    assert "--fail-over" in shown
+    assert "Matrix" not in shown
 
 
 def test_nothing_asked_is_help_and_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,12 +79,12 @@ async def test_force_replaces(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["design", "", "-o", "v"], "the description: instruction must be"),
-        (["design", "warm", "-o", "v", "--say", "x" * 151], "--say: "),
-        (["design", "warm", "-o", "v", "--speed", "9"], "--speed: "),
+        (["design", "", "-o", "v"], "the description must be"),
+        (["design", "warm", "-o", "v", "--say", "x" * 151], "--say must be"),
+        (["design", "warm", "-o", "v", "--speed", "9"], "--speed must be"),
         (["design", "warm", "-o", "v", "-n", "9"], "'--count'"),
         (["design", "warm", "-o", "no/v"], "there is no folder no"),
-        (["design", "warm", "-o", "v", "--language", "Klingon, please"], "--language: "),
+        (["design", "warm", "-o", "v", "--language", "Klingon, please"], "--language must be"),
     ],
 )
 async def test_what_is_wrong_names_the_option(
