@@ -29,6 +29,8 @@ class Striker:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Striker())
+if module == "signal":
+    del sys.modules[module]
 from fishlive_command import main
 sys.exit(main())
 """
@@ -47,7 +49,7 @@ def struck(module: str, cwd: Path, handler: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("module", ["fishlive", "pydantic", "typer", "fishlive.cli.app"])
+@pytest.mark.parametrize("module", ["signal", "fishlive", "pydantic", "typer", "fishlive.cli.app"])
 def test_an_interrupt_while_it_loads_is_one_line(module: str, tmp_path: Path) -> None:
     """Whatever is being imported, there is no traceback, and the code of an interruption."""
     done = struck(module, tmp_path, "default_int_handler")
@@ -61,6 +63,22 @@ def test_an_ignored_interrupt_does_not_end_the_start(tmp_path: Path) -> None:
     done = struck("pydantic", tmp_path, "SIG_IGN")
 
     assert (done.returncode, done.stderr) == (ExitCode.DONE, b"")
+
+
+def test_the_first_lines_import_nothing(tmp_path: Path) -> None:
+    """Nobody would catch an interrupt in there."""
+    look = "import sys; before = set(sys.modules); import fishlive_command; "
+    look += "print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        timeout=WAIT_S,
+        check=True,
+    )
+
+    assert done.stdout.split() == [b"__future__", b"fishlive_command"]
 
 
 def test_loaded_commands_have_the_signals_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
