@@ -25,8 +25,14 @@ signal.signal(signal.SIGINT, getattr(signal, handler))
 
 class Striker:
     def find_spec(self, name, path=None, target=None):
-        if name == module:
+        if name != module:
+            return
+        try:
             os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt as error:
+            if module == "signal":
+                raise
+            raise ImportError("what an import may make of it") from error
 
 sys.meta_path.insert(0, Striker())
 if module == "signal":
