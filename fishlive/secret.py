@@ -7,6 +7,10 @@ from typing import Any, Final, NoReturn
 
 from fishlive.errors import ConfigError, FishLiveError
 
+LOCAL_KEY: Final = "local"
+"""What opens a local server unless it is told otherwise. It is in the README, so no secret, and an
+ordinary word: what the server says of itself keeps it."""
+
 _SHOWN: Final = "Secret(•••)"
 _AUTHORIZATION: Final = "Authorization"
 
@@ -41,7 +45,12 @@ class Secret:
         return self.__value
 
     def scrub(self, text: bytes) -> bytes:
-        """Return what somebody else wrote, with dots where it repeats the key."""
+        """Return what somebody else wrote, with dots where it repeats the key.
+
+        LOCAL_KEY stays.
+        """
+        if self.__value == LOCAL_KEY:
+            return text
         return text.replace(self.__value.encode(), "•••".encode())
 
     def __repr__(self) -> str:
