@@ -31,6 +31,7 @@ def test_only_reveal_gives_it() -> None:
 def test_what_others_say_is_kept_but_for_the_key() -> None:
     """Dots stand where a service repeats it; the local server's key is a word, and no secret."""
     assert Secret(KEY).scrub(f"{KEY} is spent".encode()) == "••• is spent".encode()
+    assert Secret(KEY).scrub(f"{KEY}{KEY} {KEY[:-1]}".encode()) == "•••••• •••".encode()
     assert Secret(LOCAL_KEY).scrub(b"this local server") == b"this local server"
 
 

@@ -28,7 +28,7 @@ class Intake:
 
     __slots__ = (
         "_aligner", "_buffer", "_now", "_silence",
-        "first_audio_s", "merged", "odd_mask", "special", "words",
+        "empty", "first_audio_s", "merged", "odd_mask", "special", "words",
     )  # fmt: skip
 
     def __init__(self, request: TTSRequest, buffer: AudioBuffer, now: Callable[[], float]) -> None:
@@ -42,7 +42,9 @@ class Intake:
         self.first_audio_s: float | None = None
         self.words: WordTrack = WordTrack()
         self.merged: int = 0
-        """Audio messages that made no chunk of their own."""
+        """Messages that made no chunk of their own."""
+        self.empty: int = 0
+        """Those of them without any audio: they may say something about words."""
 
     @property
     def leading_silence_s(self) -> float | None:
@@ -62,6 +64,7 @@ class Intake:
             self._buffer.put(chunk)
         else:
             self.merged += 1
+            self.empty += not audio
 
     def take_timed(self, event: TimedAudio) -> None:
         """Note what is said about words; make a chunk of the audio."""

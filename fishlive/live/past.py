@@ -76,7 +76,7 @@ class Past:
     def end(self, leg: Leg) -> None:
         """Take the sums of a leg that is over, before the buffer loses any of its audio."""
         self._slot_wait_s += leg.waiting_s()
-        self._messages += leg.heard
+        self._messages += leg.heard + leg.intake.empty
 
     def close(self, leg: Leg, char: int, prefix: str, said_s: float) -> None:
         """Take the text and words of a leg whose audio stays, as far as the buffer holds it.
@@ -183,7 +183,7 @@ class Past:
             leading_silence_s=silence_s,
             audio_s=payload_bytes / self._bytes_per_s,
             wall_s=ended_s - began_s,
-            messages=self._messages + leg.heard,
+            messages=self._messages + leg.heard + leg.intake.empty,
             audio_bytes=buffer.received_bytes,
             text_utf8_bytes=sender.text_bytes,
             peak_buffer_bytes=buffer.peak_bytes,

@@ -100,7 +100,7 @@ class Feeder:
                 return
             self._over = True
             turn.fail(error)
-            if not isinstance(error, Exception):
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # the loop's, and not ours alone
                 raise
 
     async def _carry(self, turn: Turn) -> None:
