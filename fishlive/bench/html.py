@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -25,7 +24,7 @@ from fishlive.bench.page.path import overview, waterfall
 from fishlive.bench.page.svg import esc, milliseconds
 from fishlive.bench.records import Record, Result
 from fishlive.bench.tables import remarks
-from fishlive.errors import ConfigError
+from fishlive.bench.whole import write_whole
 
 MOST_DOTS: Final = 24_000
 """Points that all drawings have together, at a dozen bytes each: a page of some 300 KB."""
@@ -48,21 +47,13 @@ _PLAIN: Final = "overhead of this tool, with"
 
 
 def write_html(result: Result, path: Path) -> None:
-    """Write the page, whole or not at all: what was there is replaced at the end.
+    """Write the page, as :func:`~fishlive.bench.whole.write_whole` does.
 
     Raises:
         ConfigError: It cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    text = page(result)
-    try:
-        # A command line may hold what is no text.
-        part.write_text(text, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
-        os.replace(part, path)  # noqa: PTH105  # Path.replace is the same call
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror or error}", argument="html"
-        ) from error
+    # A command line may hold what is no text.
+    write_whole(path, page(result), argument="html", errors="xmlcharrefreplace")
 
 
 def page(result: Result) -> str:

@@ -330,5 +330,5 @@ def show_files(
     from fishlive.cli import bench_run
 
     if html is not None:
-        check_can_be(html, force=force)
+        check_can_be(html, force=force, in_place=True)
     bench_run.show_files(files, html)

@@ -61,7 +61,7 @@ class Outputs:
             files.append(Path(self.json or ""))
         for path in files:
             if path is not None:
-                check_can_be(path, force=force)
+                check_can_be(path, force=force, in_place=True)
         if self.limits and self.base is None:
             raise usage("--fail-over needs --compare BASE")
         if self.parquet is not None and importlib.util.find_spec("pyarrow") is None:
