@@ -134,6 +134,7 @@ class CellRun:
         self._index = index
         self._combination = combination
         self._prompts = self._plan.workload.order(self._plan.seed)
+        self._warming = self._plan.workload.order(self._plan.seed, warmup=True)
         self._records: list[Record] = []
         self._begun = 0
         self._zero_s = 0.0
@@ -204,7 +205,7 @@ class CellRun:
         """Return what is spoken next; None if the cell, or the run, is done."""
         if self._runner.stopped or self._is_over(runs, warming=warming, due_s=due_s):
             return None
-        prompt = next(self._prompts)
+        prompt = next(self._warming if warming else self._prompts)
         if not self._runner.may_spend(price_usd(prompt.utf8_bytes, self._combination.model)):
             return None
         index, self._begun = self._begun, self._begun + 1

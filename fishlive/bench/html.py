@@ -144,7 +144,7 @@ def _tiles(rows: Sequence[Row]) -> Iterator[str]:
             yield _tile(title, *_range(rows, name, percentile))
     if any("audible_s" in row.cell.histograms for row in rows):
         yield _tile("first audible sound p50, ms", *_range(rows, "audible_s", 50))
-    total_usd = sum(row.cell.cost_usd for row in rows)
+    total_usd = sum(row.cell.cost_usd + row.cell.warmup_cost_usd for row in rows)
     yield _tile("cost by the price list", f"${total_usd:.4f}", "warm-up included")
 
 

@@ -70,7 +70,7 @@ class FishUser(User):
         super().__init__(environment)
         self._node: Node = node_of(environment)
         self._number = self._node.next_user()
-        self._texts: Iterator[Prompt] | None = None
+        self._texts: dict[bool, Iterator[Prompt]] = {}
         self._spoken = 0
         self._next_s: float | None = None
         self._due_s: float | None = None
@@ -97,7 +97,7 @@ class FishUser(User):
                 self,
                 self._number,
                 self.combination,
-                prompt or self._text(),
+                prompt or self._text(warmup=warmup),
                 warmup=warmup,
                 due_s=due_s,
             )
@@ -143,11 +143,12 @@ class FishUser(User):
             return 0.0
         return settings.pacing_s if cls.pacing_s is None else cls.pacing_s
 
-    def _text(self) -> Prompt:
-        if self._texts is None:
+    def _text(self, *, warmup: bool) -> Prompt:
+        if warmup not in self._texts:
             settings = self._node.settings
-            self._texts = settings.workload.order(settings.seed + self._number)
-        return next(self._texts)
+            seed = settings.seed + self._number
+            self._texts[warmup] = settings.workload.order(seed, warmup=warmup)
+        return next(self._texts[warmup])
 
     def _rest(self, why: str | None = None) -> NoReturn:
         """Wait until this user is stopped: there is nothing left to say."""

@@ -161,6 +161,7 @@ class _Sum:
     failures: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     cost_usd: float = 0.0
+    warmup_cost_usd: float = 0.0
     histograms: dict[str, Histogram] = field(default_factory=dict)
     underruns: dict[float, PrebufferTotal] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class _Sum:
         self.failures.update(cell.failures)
         self.seconds += cell.audio_s
         self.cost_usd += cell.cost_usd
+        self.warmup_cost_usd += cell.warmup_cost_usd
         for name, encoded in cell.histograms.items():
             self.histograms.setdefault(name, Histogram()).add_encoded(encoded)
         for more in cell.underruns:
@@ -189,6 +191,7 @@ class _Sum:
             failures=dict(self.failures.most_common()),
             audio_s=self.seconds,
             cost_usd=self.cost_usd,
+            warmup_cost_usd=self.warmup_cost_usd,
             histograms={name: found.encode() for name, found in self.histograms.items()},
             underruns=tuple(self.underruns[prebuffer_s] for prebuffer_s in sorted(self.underruns)),
             client=client,
@@ -196,7 +199,9 @@ class _Sum:
         )
 
 
-_COUNTS = ("started", "finished", "cancelled", "reused", "text_utf8_bytes")
+_COUNTS = (
+    "started", "finished", "cancelled", "reused", "text_utf8_bytes", "warmup_utf8_bytes",
+)  # fmt: skip
 
 
 @dataclass

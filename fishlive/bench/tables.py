@@ -123,11 +123,19 @@ def remarks(result: Result) -> Iterator[str]:
         for name, count in cell.failures.items():
             yield f"failed: {count} of {cell.started} with {name}{where and f' ({where})'}"
     yield from (f"note: {note}" for note in result.notes)
-    total = sum(cell.cost_usd for cell in result.cells)
-    text_bytes = sum(cell.text_utf8_bytes for cell in result.cells)
-    yield f"cost: {text_bytes} bytes of UTF-8, ${total:.4f} by the price list (warm-up included)"
+    yield _cost(result)
     if result.partial is not None:
         yield f"PARTIAL: {result.partial}"
+
+
+def _cost(result: Result) -> str:
+    billed_bytes, billed_usd = result.billed
+    measured_usd = sum(cell.cost_usd for cell in result.cells)
+    said = f"cost: {billed_bytes} bytes of UTF-8, ${billed_usd:.4f} by the price list"
+    if not any(cell.warmup_utf8_bytes for cell in result.cells):
+        return said
+    warmup_usd = billed_usd - measured_usd
+    return f"{said}, ${warmup_usd:.4f} of it to warm up, which is in no row"
 
 
 def _overhead(result: Result) -> str:

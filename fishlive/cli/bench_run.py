@@ -254,8 +254,15 @@ def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
 
 
 def show_files(files: Sequence[Path], html: Path | None) -> None:
-    """Show results as one."""
+    """Show results as one. Raises Failure for a file that is given twice."""
+    for index, path in enumerate(files):
+        if any(_same_file(path, before) for before in files[:index]):
+            raise usage(f"{path} is given twice: its utterances would count double")
     result = merge([read_result(path) for path in files])
     show(result)
     if html is not None:
         write_report(result, html)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

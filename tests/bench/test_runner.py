@@ -146,7 +146,29 @@ def test_warming_up_does_not_count() -> None:
     result = measured(Delays(), plan(runs=3, warmup=2))
     assert [record.warmup for record in result.records] == [True, True, False, False, False]
     assert (result.cells[0].started, result.cells[0].finished) == (3, 3)
-    assert result.cells[0].text_utf8_bytes == 5 * 13, "but it is paid for"
+    assert result.cells[0].text_utf8_bytes == 3 * 13
+    assert result.billed[0] == 5 * 13, "but it is paid for"
+
+
+MANY = Workload("many", "", tuple(Prompt(f"p{n}", f"Text {n}.", "en") for n in range(7)))
+
+
+def test_every_row_speaks_the_same_texts() -> None:
+    """In the same order, however many warm up: what differs is not what was said."""
+    what = plan(runs=10, workload=MANY, warmup=None, matrix={"concurrency": (1, 2, 5)})
+    result = measured(Delays(), what)
+    spoken = [
+        [r.prompt for r in result.records if r.cell == cell and not r.warmup] for cell in range(3)
+    ]
+    assert spoken[0] == spoken[1] == spoken[2]
+    assert [sum(r.warmup for r in result.records if r.cell == cell) for cell in range(3)] == [
+        1,
+        2,
+        5,
+    ]
+    first, second, third = result.cells
+    assert first.text_utf8_bytes == second.text_utf8_bytes == third.text_utf8_bytes
+    assert first.audio_s == pytest.approx(second.audio_s) == pytest.approx(third.audio_s)
 
 
 def test_time_ends_a_cell() -> None:
@@ -167,7 +189,7 @@ def test_the_budget_is_never_exceeded() -> None:
     each_usd = 13 * 15e-6
     result = measured(Delays(), plan(runs=10, budget_usd=3.5 * each_usd))
     assert result.cells[0].finished == 3
-    assert result.cells[0].cost_usd <= 3.5 * each_usd
+    assert result.billed[1] <= 3.5 * each_usd
     assert "budget" in (result.partial or "")
 
 

@@ -82,7 +82,9 @@ def test_sums_are_those_of_the_pooled_utterances(
         plain = dataclasses.replace(cell.combination, concurrency=None)
         expected = cell_of(plain, pooled.pop(plain))
         assert cell.cost_usd == pytest.approx(expected.cost_usd)
+        assert cell.warmup_cost_usd == pytest.approx(expected.warmup_cost_usd)
         same: dict[str, Any] = {"combination": plain, "cost_usd": expected.cost_usd, "client": ()}
+        same["warmup_cost_usd"] = expected.warmup_cost_usd
         assert dataclasses.replace(cell, **same) == dataclasses.replace(
             expected, failures=cell.failures
         )

@@ -90,6 +90,16 @@ def test_the_heading_says_how_to_do_it_again() -> None:
         assert part in said
 
 
+def test_a_row_costs_what_was_measured() -> None:
+    """Not the warm-up: that is in the total, which says so."""
+    made = [record(0.1), record(0.1, warmup=True), record(0.1, warmup=True)]
+    shown = replace(result([]), cells=(cell_of(COLD, made),))
+    columns, (row,) = summary(shown)
+    assert dict(zip(columns, row, strict=True))["cost"] == "$0.0002"
+    said = "\n".join(remarks(shown))
+    assert "cost: 39 bytes of UTF-8, $0.0006 by the price list, $0.0004 of it to warm up" in said
+
+
 def test_failures_name_their_combination() -> None:
     """Where there are several, by what differs."""
     made = [record(0.1), record(0.0, ending="failed", failure="ServerError")]

@@ -316,3 +316,15 @@ def test_a_page_is_made_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["bench", "show", str(path), "--html", str(page)]) == ExitCode.USAGE
     assert "--force" in capsys.readouterr().err
     assert main(["bench", "show", str(path), "--html", str(page), "--force"]) == 0
+
+
+def test_a_file_is_not_merged_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By whatever name it is given twice."""
+    from fishlive.cli import main
+
+    path = base_file(tmp_path / "a.json", [0.1, 0.2])
+    (tmp_path / "b.json").symlink_to(path)
+    assert main(["bench", "show", str(path), str(tmp_path / "b.json")]) == ExitCode.USAGE
+    assert "b.json is given twice" in capsys.readouterr().err

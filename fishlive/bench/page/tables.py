@@ -132,11 +132,15 @@ def cost(rows: Sequence[Row]) -> str:
             [name_of(row), f"{cell.text_utf8_bytes:,}", f"${cell.cost_usd:.4f}",
              f"{cell.audio_s:,.1f}", hour]
         )  # fmt: skip
-    total_bytes = sum(row.cell.text_utf8_bytes for row in rows)
-    total_usd = sum(row.cell.cost_usd for row in rows)
-    if len(rows) > 1:
-        audio_s = sum(row.cell.audio_s for row in rows)
-        lines.append(["<b>all</b>", f"{total_bytes:,}", f"${total_usd:.4f}", f"{audio_s:,.1f}", ""])
+    cells = [row.cell for row in rows]
+    warmup_bytes = sum(cell.warmup_utf8_bytes for cell in cells)
+    warmup_usd = sum(cell.warmup_cost_usd for cell in cells)
+    if warmup_bytes:
+        lines.append(["to warm up", f"{warmup_bytes:,}", f"${warmup_usd:.4f}", "", ""])
+    if len(lines) > 1:
+        total_bytes = sum(cell.text_utf8_bytes for cell in cells) + warmup_bytes
+        total_usd = sum(cell.cost_usd for cell in cells) + warmup_usd
+        lines.append(["<b>all</b>", f"{total_bytes:,}", f"${total_usd:.4f}", "", ""])
     heads = ["", "UTF-8 bytes", "US dollars", "seconds of audio", "for an hour of audio"]
     return table(heads, lines, kind="named")
 
