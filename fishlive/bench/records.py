@@ -155,7 +155,8 @@ class Record:
         gap_at_s: How much audio had arrived before that gap, in seconds.
         rtf: Real-time factor: from the first text sent to the last audio received, divided by
             ``audio_s``. Below 1 is faster than speech.
-        audio_s: Seconds of audio received: exact for PCM and WAV, else by the bitrate.
+        audio_s: Seconds of audio received: exact for PCM, WAV and Opus (whose pages say how long
+            they play), by the bitrate for MP3.
         wall_s: From the start to the end. For a gateway's task: to its result.
         messages: Audio messages received.
         audio_bytes: Audio received.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fishlive.audio.ogg import OpusClock
 from fishlive.audio.pcm import LeadingSilence, SampleAligner
 from fishlive.errors import ProtocolError
 from fishlive.flow.buffer import AudioBuffer
@@ -27,7 +28,7 @@ class Intake:
     """
 
     __slots__ = (
-        "_aligner", "_buffer", "_now", "_silence",
+        "_aligner", "_buffer", "_clock", "_now", "_silence",
         "empty", "first_audio_s", "merged", "odd_mask", "special", "words",
     )  # fmt: skip
 
@@ -37,6 +38,7 @@ class Intake:
         self._now = now
         self._aligner = SampleAligner() if pcm else None
         self._silence = LeadingSilence(request.effective_sample_rate_hz) if pcm else None
+        self._clock = OpusClock() if request.effective_format == "opus" else None
         self.special: bool = True
         self.odd_mask: int = 1 if pcm else 0
         self.first_audio_s: float | None = None
@@ -52,6 +54,11 @@ class Intake:
         silence = self._silence
         return silence.seconds if silence is not None and silence.found else None
 
+    @property
+    def audio_s(self) -> float | None:
+        """Audio so far, in seconds, where that is not a matter of its size: Ogg Opus."""
+        return None if self._clock is None else self._clock.seconds
+
     def take(self, audio: bytes) -> None:
         """Make a chunk of one message, or keep its half sample for the next."""
         if audio and self.first_audio_s is None:
@@ -59,7 +66,10 @@ class Intake:
         chunk = audio if self._aligner is None else self._aligner.feed(audio)
         heard = self._silence is None or self._silence.feed(chunk)
         half = self._aligner is not None and self._aligner.holds_half
-        self.special = not heard or half or self.first_audio_s is None
+        if self._clock is not None:
+            self._clock.feed(chunk)
+        timed = self._clock is not None  # every message has pages, which are to be seen
+        self.special = timed or not heard or half or self.first_audio_s is None
         if chunk:
             self._buffer.put(chunk)
         else:

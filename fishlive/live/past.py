@@ -174,6 +174,8 @@ class Past:
         silence_s = intake.leading_silence_s if first is None else self._leading_silence_s
         header_bytes = WAV_HEADER_BYTES if self._plan.request.effective_format == "wav" else 0
         payload_bytes = max(0, buffer.received_bytes - header_bytes)
+        # Only PCM goes on over another leg: what says its own length is all of this one.
+        length_s = intake.audio_s
         return UtteranceStats(
             connect_s=None if leg.handshake is None else leg.handshake.connect_s,
             slot_wait_s=self._slot_wait_s + leg.waiting_s(),
@@ -181,7 +183,7 @@ class Past:
             first_text_s=None if text_s is None else text_s - began_s,
             first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
             leading_silence_s=silence_s,
-            audio_s=payload_bytes / self._bytes_per_s,
+            audio_s=payload_bytes / self._bytes_per_s if length_s is None else length_s,
             wall_s=ended_s - began_s,
             messages=self._messages + leg.heard + leg.intake.empty,
             audio_bytes=buffer.received_bytes,

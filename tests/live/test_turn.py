@@ -27,6 +27,7 @@ from fishlive.wire.serving import (
     encode_finish,
     encode_timed_audio,
 )
+from tests.audio.test_ogg import opening, page
 from tests.conftest import settle
 from tests.live.service import (
     LOUD,
@@ -489,6 +490,18 @@ async def test_the_wall_clock_of_an_utterance_runs_from_its_beginning_to_its_end
         await read(utterance)
         await asyncio.sleep(100.0)
         assert utterance.stats.wall_s == pytest.approx(2.0, abs=0.1)
+
+
+async def test_opus_is_as_long_as_its_pages_say() -> None:
+    """By size it would be a guess: every message is looked into, however small."""
+    service = Service()
+    async with open_channel(service, format="opus", sample_rate=None) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        stream = opening() + page(48_000) + page(96_000 + 312)
+        speak(service.peer, stream[:200], stream[200:700], stream[700:])
+        await read(utterance)
+        assert utterance.stats.audio_s == pytest.approx(2.0)
 
 
 async def test_first_audio_counts_from_text_that_can_be_spoken() -> None:
