@@ -25,6 +25,9 @@ class Client:
         lag_max_s: The worst.
         lag_samples: How often it was looked at.
         limited: Why the client was the limit, in sentences; empty if it was not.
+        machine_busy: Share of this machine's cores that was in use, by everybody, from 0 to 1;
+            None if the system does not tell, or it was too short to say.
+        server_cpu_s: CPU time of the local server in it, all threads; None if there was none here.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
@@ -36,6 +39,8 @@ class Client:
     lag_max_s: float
     lag_samples: int
     limited: tuple[str, ...] = ()
+    machine_busy: float | None = None
+    server_cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

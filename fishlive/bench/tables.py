@@ -116,16 +116,37 @@ def remarks(result: Result) -> Iterator[str]:
         rule = ", ".join(f"p{p}: {needed(p):,}" for p in missing)
         yield f"{DOUBT} too few samples for that percentile ({rule}): do not rely on it"
     yield _overhead(result)
-    yield from result.limited
-    axes = varied([cell.combination for cell in result.cells])
-    for cell in result.cells:
-        where = ", ".join(plain(getattr(cell.combination, name)) for name in axes)
+    yield from _limited(result)
+    places = _places(result)
+    for cell, where in zip(result.cells, places, strict=True):
         for name, count in cell.failures.items():
-            yield f"failed: {count} of {cell.started} with {name}{where and f' ({where})'}"
+            yield f"failed: {count} of {cell.started} with {name}{where}"
     yield from (f"note: {note}" for note in result.notes)
     yield _cost(result)
     if result.partial is not None:
         yield f"PARTIAL: {result.partial}"
+
+
+def _places(result: Result) -> list[str]:
+    """Return for each cell what tells it from the others, in parentheses; empty if it is alone."""
+    axes = varied([cell.combination for cell in result.cells])
+    found = (
+        ", ".join(plain(getattr(cell.combination, name)) for name in axes) for cell in result.cells
+    )
+    return [where and f" ({where})" for where in found]
+
+
+def _limited(result: Result) -> Iterator[str]:
+    """Yield where this machine was the limit, and why; not all of it where that is much."""
+    limited = [
+        dict.fromkeys(reason + where for seen in cell.client for reason in seen.limited)
+        for cell, where in zip(result.cells, _places(result), strict=True)
+    ]
+    told = [reasons for reasons in limited if reasons]
+    for reasons in told[:FEW]:
+        yield from reasons
+    if len(told) > FEW:
+        yield f"this machine was the limit in {len(told) - FEW} more combinations"
 
 
 def _cost(result: Result) -> str:

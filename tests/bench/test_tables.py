@@ -108,3 +108,15 @@ def test_failures_name_their_combination() -> None:
     said = list(remarks(shown))
     assert "failed: 1 of 2 with ServerError (whole)" in said
     assert "failed: 1 of 2 with ServerError (60)" in said
+
+
+def test_a_limit_names_its_combination() -> None:
+    """The first few; of the others, how many."""
+    busy = Client(1.0, 1.0, 0.0, 0.0, 0.0, 100, ("this machine was full: …",))
+    cells = tuple(
+        cell_of(replace(COLD, concurrency=n), [record(0.1)], client=(busy,) if n else ())
+        for n in range(7)
+    )
+    said = [line for line in remarks(replace(result([]), cells=cells)) if "machine" in line]
+    assert said[:4] == [f"this machine was full: … ({n} at once)" for n in (1, 2, 3, 4)]
+    assert said[4:] == ["this machine was the limit in 2 more combinations"]

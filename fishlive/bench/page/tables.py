@@ -174,7 +174,8 @@ def client(rows: Sequence[Row]) -> str:
     """Return how this machine did."""
     lines = [
         [name_of(row), f"{seen.wall_s:.1f}",
-         f"{seen.cpu_s / seen.wall_s:.0%}" if seen.wall_s else NOTHING,
+         *(_share(cpu_s, seen.wall_s) for cpu_s in (seen.cpu_s, seen.server_cpu_s)),
+         _share(seen.machine_busy, 1.0),
          *(milliseconds(lag_s) for lag_s in (seen.lag_p50_s, seen.lag_p99_s, seen.lag_max_s)),
          "yes" if seen.limited else "no"]
         for row in rows
@@ -182,8 +183,22 @@ def client(rows: Sequence[Row]) -> str:
     ]  # fmt: skip
     if not lines:
         return ""
-    heads = ["", "seconds", "of a core", "loop late p50, ms", "p99", "at most", "was the limit"]
+    heads = [
+        "",
+        "seconds",
+        "of a core",
+        "local server, of a core",
+        "of all cores",
+        "loop late p50, ms",
+        "p99",
+        "at most",
+        "was the limit",
+    ]
     return table(heads, lines, kind="named")
+
+
+def _share(some: float | None, whole: float) -> str:
+    return NOTHING if some is None or not whole else f"{some / whole:.0%}"
 
 
 def overhead(found: Overhead | None) -> str:
