@@ -13,12 +13,21 @@ from typing import Final
 
 from fishlive.bench.comparison_text import describe
 from fishlive.bench.differing import nearest, said
-from fishlive.bench.gate import blind, check_limits, fails
+from fishlive.bench.gate import blind, check_counts, check_limits, fails
 from fishlive.bench.pairs import Comparison, Pair
 from fishlive.bench.records import Combination, Config, Record, Result
 from fishlive.errors import ConfigError
 
-__all__ = ["Comparison", "blind", "check", "check_limits", "compare", "describe", "fails"]
+__all__ = [
+    "Comparison",
+    "blind",
+    "check",
+    "check_counts",
+    "check_limits",
+    "compare",
+    "describe",
+    "fails",
+]
 
 
 def check(base: Result, config: Config, combinations: Sequence[Combination]) -> None:

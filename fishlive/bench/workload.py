@@ -137,6 +137,9 @@ def load(name: str) -> Workload:
     """
     if name in (BUILT_IN, *SIZES):
         return _built_in(name)
+    if not name.strip():
+        known = ", ".join((BUILT_IN, *SIZES))
+        raise ConfigError(f"no name: one of {known}, or a file", argument="workload")
     path = Path(name)
     text = _read(path)
     if path.suffix == ".json":

@@ -56,12 +56,21 @@ class Outputs:
 
     def check(self, *, force: bool) -> None:
         """Raise Failure for a file that could not be written, before anything is paid for."""
-        files = [self.jsonl, self.parquet, self.html]
+        files = {"jsonl": self.jsonl, "parquet": self.parquet, "html": self.html}
+        for name, path in files.items():
+            if path is not None and str(path) == STDOUT:
+                raise usage(f"--{name}: only --json writes to standard output; name a file")
         if self.json not in {None, STDOUT}:
-            files.append(Path(self.json or ""))
-        for path in files:
-            if path is not None:
-                check_can_be(path, force=force, in_place=True)
+            files["json"] = Path(self.json or "")
+        taken: dict[str, str] = {}
+        for name, path in files.items():
+            if path is None:
+                continue
+            real = os.path.realpath(path)
+            if real in taken and not _is_special(path):
+                raise usage(f"--{taken[real]} and --{name} are the same file: {path}")
+            taken[real] = name
+            check_can_be(path, force=force, in_place=True)
         if self.limits and self.base is None:
             raise usage("--fail-over needs --compare BASE")
         if self.parquet is not None and importlib.util.find_spec("pyarrow") is None:
@@ -153,6 +162,7 @@ def _base(plan: Plan, outputs: Outputs) -> Result | None:
     try:
         comparing.check(base, plan.config(), plan.matrix.combinations()[0])
         comparing.check_limits(outputs.limits)
+        comparing.check_counts(base, plan.until.runs, plan.matrix.combinations()[0], outputs.limits)
     except ConfigError as error:
         raise usage(f"--compare {outputs.base}: {error}") from error
     return base
@@ -235,7 +245,7 @@ def compare(base: Result, new: Result, limits: dict[str, float], *, shown: bool 
     for warning in comparing.blind(comparison, limits):
         note(warning)
     if worse := comparing.fails(comparison, limits):
-        raise Failure(ExitCode.FAILED, "worse than allowed: " + "; ".join(worse))
+        raise Failure(ExitCode.WORSE, "worse than allowed: " + "; ".join(worse))
 
 
 def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
@@ -262,6 +272,11 @@ def show_files(files: Sequence[Path], html: Path | None) -> None:
     show(result)
     if html is not None:
         write_report(result, html)
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether several may write there: a device or a pipe."""
+    return path.exists() and not path.is_file()
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -39,6 +39,7 @@ class ExitCode(enum.IntEnum):
     DENIED = 3
     NETWORK = 4
     BUSY = 5
+    WORSE = 6
     INTERRUPTED = 130
     READER_GONE = 141
     TERMINATED = 143
@@ -52,6 +53,7 @@ MEANINGS: Final = {
     ExitCode.DENIED: "fix the account: the key, its rights or its credit",
     ExitCode.NETWORK: "no connection, or it was lost",
     ExitCode.BUSY: "too many requests at once: wait, then try again",
+    ExitCode.WORSE: "a benchmark is worse than --fail-over allows: look at what changed",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.READER_GONE: "whoever read standard output went away, as with head; says nothing",
     ExitCode.TERMINATED: "terminated (SIGTERM)",

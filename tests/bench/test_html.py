@@ -343,3 +343,11 @@ def test_the_warm_up_has_a_line_of_its_own_in_the_costs() -> None:
     assert "<td>13</td><td>$0.0002</td><td>1.0</td><td>$0.72</td>" in costs
     assert '<th scope="row">to warm up</th><td>13</td><td>$0.0002</td>' in costs
     assert "<td>26</td><td>$0.0004</td>" in costs
+
+
+def test_a_tile_doubts_as_the_table_does() -> None:
+    """A percentile from too few samples has its mark there too; from enough it has none."""
+    assert "<dd>100.0?<small>" in page(result([0.1]))
+    enough = page(result([0.1] * 200))
+    assert "<dd>100.0<small>" in enough
+    assert "100.0?<small>" not in enough

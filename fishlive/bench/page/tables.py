@@ -10,10 +10,7 @@ from typing import Final
 from fishlive.bench.page.charts import Row
 from fishlive.bench.page.svg import bar, esc, milliseconds
 from fishlive.bench.records import Cell, Config, Environment, Overhead, Record, Result
-from fishlive.bench.tables import summary
-
-NOTHING: Final = "-"
-"""Where there is no number."""
+from fishlive.bench.tables import NOTHING, summary
 
 SLOWEST: Final = 10
 """Utterances that are told one by one."""
@@ -71,6 +68,8 @@ def underruns(rows: Sequence[Row]) -> str:
     """Return how many utterances would have stalled a player, by what it gathers first."""
     prebuffers_s = sorted({total.prebuffer_s for row in rows for total in row.cell.underruns})
     if not prebuffers_s:
+        if any(row.cell.finished for row in rows):
+            return "<p>A task has a result, and no audio that arrives: no player waits for it.</p>"
         return "<p>Nothing finished, so that no player could have run dry.</p>"
     heads = ["", *(f"{1000 * prebuffer_s:g} ms" for prebuffer_s in prebuffers_s)]
     return table(
@@ -130,7 +129,7 @@ def cost(rows: Sequence[Row]) -> str:
         hour = f"${cell.cost_usd / cell.audio_s * 3600:.2f}" if cell.audio_s else NOTHING
         lines.append(
             [name_of(row), f"{cell.text_utf8_bytes:,}", f"${cell.cost_usd:.4f}",
-             f"{cell.audio_s:,.1f}", hour]
+             f"{cell.audio_s:,.1f}" if cell.audio_s else NOTHING, hour]
         )  # fmt: skip
     cells = [row.cell for row in rows]
     warmup_bytes = sum(cell.warmup_utf8_bytes for cell in cells)
