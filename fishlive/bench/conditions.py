@@ -49,13 +49,14 @@ class Environment:
 
     Attributes:
         began: When, in UTC, ISO 8601.
-        command: The command line, as it was typed, without the program's path.
+        command: The command line, as it was typed, without the program.
         versions: Of Python and of every package that takes part.
         system: Operating system and its release.
         machine: Architecture.
         cpu: Model of the processor; empty if it cannot be told.
         cores: Logical cores this process may use.
         event_loop: Class of the event loop.
+        program: What the command line began with: ``fishlive`` or ``locust``.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
@@ -68,6 +69,7 @@ class Environment:
     cpu: str
     cores: int
     event_loop: str
+    program: str = "fishlive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,8 +191,13 @@ async def _at_once() -> None:
     """Let an utterance begin."""
 
 
-def environment(command: Sequence[str]) -> Environment:
-    """Return where and when this is. No name of the machine or of its user is in it."""
+def environment(command: Sequence[str], program: str = "fishlive") -> Environment:
+    """Return where and when this is. No name of the machine or of its user is in it.
+
+    Args:
+        command: The command line without the program.
+        program: The program.
+    """
     return Environment(
         began=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=tuple(command),
@@ -202,6 +207,7 @@ def environment(command: Sequence[str]) -> Environment:
         cpu=cpu_model(),
         cores=cores(),
         event_loop=_loop_name(),
+        program=program,
     )
 
 

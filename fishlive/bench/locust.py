@@ -16,7 +16,8 @@ master in differences, with Locust's own reports, to be added up without losing 
 ``--fishlive-json`` has the master write it, in the format of ``fishlive bench --json``.
 Locust's own statistics have a row for each measured interval, named by the user's class; failures
 stand with ``utterance`` by their class, utterances that we stopped in a row of their own. The last
-row, "Aggregated", adds up what does not belong together: look at the others.
+row, "Aggregated", has each utterance once, with its time from start to end; Locust's request event
+is fired once for each, too.
 
 **When utterances begin.** With ``--fishlive-pacing S`` each user has an intended start every S
 seconds, and latencies count from there, whatever the utterance before did: a service that stalls

@@ -297,11 +297,15 @@ class Pool:
         """
         workers = sorted(self._workers.values(), key=lambda worker: worker.source)
         client = tuple(w.last.client for w in workers if w.last.client is not None)
+        whole = "; ".join(dict.fromkeys(filter(None, (partial, *self.problems)))) or None
         cells = tuple(
-            found.cell(_loaded(c, sum(found.users.values()), pacing_s.get(c)), client)
+            # All of them were under way when it ended.
+            replace(
+                found.cell(_loaded(c, sum(found.users.values()), pacing_s.get(c)), client),
+                partial=whole,
+            )
             for c, found in self._sums.items()
         )
-        why = (partial, *self.problems)
         return Result(
             environments=tuple(w.last.environment or environment for w in workers)
             or (environment,),
@@ -313,7 +317,7 @@ class Pool:
                 key=lambda found: found.first_audio_p99_s,
                 default=None,
             ),
-            partial="; ".join(dict.fromkeys(filter(None, why))) or None,
+            partial=whole,
             notes=tuple(self._notes),
         )
 

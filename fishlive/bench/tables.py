@@ -47,7 +47,7 @@ def heading(result: Result) -> Iterator[str]:
         yield f"{where.began}  {where.system} {where.machine}, {where.cores} cores  {where.cpu}"
         yield f"{versions}"
         if where.command:
-            yield f"made by: fishlive {' '.join(where.command)}"
+            yield f"made by: {where.program} {' '.join(where.command)}"
 
 
 def summary(result: Result) -> Rows:

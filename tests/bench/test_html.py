@@ -351,3 +351,12 @@ def test_a_tile_doubts_as_the_table_does() -> None:
     enough = page(result([0.1] * 200))
     assert "<dd>100.0<small>" in enough
     assert "100.0?<small>" not in enough
+
+
+def test_the_page_names_the_program_that_made_it() -> None:
+    """In its command line, and nowhere else."""
+    made = result([0.1])
+    where = replace(made.environments[0], program="locust", command=("-f", "x.py"))
+    said = page(replace(made, environments=(where,)))
+    assert "<td>locust -f x.py</td>" in said
+    assert ">program<" not in said

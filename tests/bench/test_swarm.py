@@ -161,6 +161,16 @@ def test_problems_and_ends_of_workers_add_up() -> None:
     assert made(pool, partial="stopped").partial == "stopped; no key"
 
 
+def test_rows_of_a_partial_test_are_partial() -> None:
+    """All were under way when it ended."""
+    tally, pool = Tally(), Pool()
+    tally.add(COLD_ALONE, record(0.1))
+    pool.add("a", told(tally))
+
+    assert [cell.partial for cell in made(pool, partial="stopped").cells] == ["stopped"]
+    assert [cell.partial for cell in made(pool).cells] == [None]
+
+
 def test_each_worker_tells_of_its_machine() -> None:
     """Environments and what was seen of the machines stand for each worker, in order."""
     pool, seen = Pool(), Client(1.0, 0.5, 0.0, 0.0, 0.0, 10)

@@ -100,6 +100,13 @@ def test_a_row_costs_what_was_measured() -> None:
     assert "cost: 39 bytes of UTF-8, $0.0006 by the price list, $0.0004 of it to warm up" in said
 
 
+def test_the_heading_names_the_program() -> None:
+    """A load test was made by another command."""
+    made = result([0.1])
+    where = replace(made.environments[0], program="locust", command=("-f", "x.py"))
+    assert "made by: locust -f x.py" in list(heading(replace(made, environments=(where,))))
+
+
 def test_failures_name_their_combination() -> None:
     """Where there are several, by what differs."""
     made = [record(0.1), record(0.0, ending="failed", failure="ServerError")]

@@ -223,7 +223,8 @@ def configuration(config: Config) -> str:
 def environment(where: Environment) -> str:
     """Return where and when it ran, and how to do it again."""
     facts = dataclasses.asdict(where)
-    facts["command"] = "fishlive " + " ".join(where.command) if where.command else None
+    facts["command"] = " ".join([where.program, *where.command]) if where.command else None
+    del facts["program"]
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in where.versions.items())
     return _facts(facts)
 
