@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from os.path import commonprefix
 from typing import Any, Final, NoReturn
 
 from fishlive.errors import ConfigError, FishLiveError
 
+LOCAL_KEY: Final = "local"
+"""What opens a local server unless it is told otherwise. It is in the README, so no secret, and an
+ordinary word: what the server says of itself keeps it."""
+
+_TELLING_CHARS: Final = 8
+"""So many characters of a key are not repeated: a service's sentence may be cut within the key."""
+
 _SHOWN: Final = "Secret(•••)"
+_DOTS: Final = "•••".encode()
 _AUTHORIZATION: Final = "Authorization"
 
 
@@ -41,8 +51,18 @@ class Secret:
         return self.__value
 
     def scrub(self, text: bytes) -> bytes:
-        """Return what somebody else wrote, with dots where it repeats the key."""
-        return text.replace(self.__value.encode(), "•••".encode())
+        """Return what somebody else wrote, with dots where it repeats the key, or begins to.
+
+        LOCAL_KEY stays.
+        """
+        if self.__value == LOCAL_KEY:
+            return text
+        pieces, at = [], 0
+        while (found := text.find(self.__value[:_TELLING_CHARS].encode(), at)) >= 0:
+            same = commonprefix((text[found:], self.__value.encode()))  # noqa: RUF071 - no path
+            pieces += [text[at:found], _DOTS]
+            at = found + len(same)
+        return b"".join((*pieces, text[at:]))
 
     def __repr__(self) -> str:
         return _SHOWN
@@ -73,13 +93,24 @@ class KeyedHeaders(Mapping[str, str]):
         self._others = dict(others)
 
     def scrub(self, error: FishLiveError) -> None:
-        """Put dots where an error repeats the key, as some services' sentences do."""
-        error.args = tuple(self._without_key(value) for value in error.args)
-        for name, value in vars(error).items():
-            setattr(error, name, self._without_key(value))
+        """Put dots where an error or a cause of it repeats the key, as some services do."""
+        known: set[int] = set()
+        told: BaseException | None = error
+        while told is not None and id(told) not in known:
+            known.add(id(told))
+            told.args = tuple(self._without_key(value) for value in told.args)
+            for name, value in vars(told).items():
+                with suppress(AttributeError, TypeError):  # foreign errors may not let us
+                    setattr(told, name, self._without_key(value))
+            told = told.__cause__ or told.__context__
 
     def _without_key(self, value: Any) -> Any:
-        return self._key.scrub(value.encode()).decode() if isinstance(value, str) else value
+        if isinstance(value, bytes):
+            return self._key.scrub(value)
+        if isinstance(value, str):  # headers may hold what is no Unicode
+            clean = self._key.scrub(value.encode("utf-8", "surrogatepass"))
+            return clean.decode("utf-8", "surrogatepass")
+        return value
 
     def __getitem__(self, name: str) -> str:
         if name == _AUTHORIZATION:

@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from fishlive.errors import ConfigError
-from fishlive.secret import Secret
+from fishlive.secret import LOCAL_KEY, Secret
 
 KEY = "canary-4b1d"
 
@@ -26,6 +26,13 @@ def test_it_never_shows(shown: object) -> None:
 def test_only_reveal_gives_it() -> None:
     """The key comes out where it is asked for by name."""
     assert Secret(KEY).reveal() == KEY
+
+
+def test_what_others_say_is_kept_but_for_the_key() -> None:
+    """Dots stand where a service repeats it; the local server's key is a word, and no secret."""
+    assert Secret(KEY).scrub(f"{KEY} is spent".encode()) == "••• is spent".encode()
+    assert Secret(KEY).scrub(f"{KEY}{KEY} {KEY[:-1]}".encode()) == "•••••• •••".encode()
+    assert Secret(LOCAL_KEY).scrub(b"this local server") == b"this local server"
 
 
 def test_it_is_not_pickled_copied_or_listed() -> None:

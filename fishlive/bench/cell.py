@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Protocol
@@ -126,24 +126,63 @@ class Crew:
 
 
 class CellRun:
-    """One combination at work."""
+    """One combination at work.
 
-    def __init__(self, runner: Run, index: int, combination: Combination) -> None:
+    Args:
+        runner: What it is part of.
+        index: Which combination.
+        combination: It.
+        server: Process id of the server, if that is ours; None otherwise.
+    """
+
+    def __init__(
+        self, runner: Run, index: int, combination: Combination, server: int | None = None
+    ) -> None:
         self._runner = runner
         self._plan = runner.plan
         self._index = index
         self._combination = combination
         self._prompts = self._plan.workload.order(self._plan.seed)
+        self._warming = self._plan.workload.order(self._plan.seed, warmup=True)
         self._records: list[Record] = []
         self._begun = 0
         self._zero_s = 0.0
         self._pace = pace(combination.stream)
+        self._server = server
+        self._held = 0
+        self._starts_s: tuple[float, float] | None = None
         self.watch: Watch | None = None
 
     def cell(self, partial: str | None) -> Cell:
         """Return what it came to."""
         client: tuple[Client, ...] = () if self.watch is None else (self.watch.client(),)
         return cell_of(self._combination, self._records, client=client, partial=partial)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what a reader must know of how it went."""
+        where = f"{self._combination.transport}, {self._combination.load}"
+        if self._held and self._starts_s is not None and self._combination.rate:
+            took_s = self._starts_s[1] - self._starts_s[0]
+            reached = (self._begun - 1) / took_s if took_s else 0.0
+            yield (
+                f"{where}: {self._held} of {self._begun} starts were held back because "
+                f"{self._plan.max_in_flight} were under way (max in flight): {reached:.3g}/s were "
+                f"begun, {reached / self._combination.rate - 1:+.0%} of what was asked for; what "
+                "they waited is in their latencies"
+            )
+        if self._plan.until.until_ci is not None:
+            yield f"{where}: {self._precision(self._plan.until.until_ci)}"
+
+    def _precision(self, wanted: float) -> str:
+        """Return why a cell ended that was to end by how well its p95 is known."""
+        known = self._runner.progress.headline.precision()
+        said = "not known at all" if known is None else f"known to ±{known:.1%}"
+        if known is not None and known <= wanted:
+            return f"stopped after {self._begun} utterances: the p95 is {said} ({wanted:.1%} asked)"
+        return (
+            f"after {self._begun} utterances the p95 is {said}, and ±{wanted:.1%} was asked for: "
+            "another limit came first"
+        )
 
     def on_error(self, error: BaseException) -> None:
         """Hear of a failure."""
@@ -161,7 +200,7 @@ class CellRun:
         self._zero_s = loop.time() + (ahead_s if self._combination.rate else 0.0)
         self._runner.progress.warming = False
         self._runner.show()
-        async with Watch() as self.watch:
+        async with Watch(self._server) as self.watch:
             if self._combination.rate is not None:
                 await self._open(voice, self._combination.rate, ahead_s)
             else:
@@ -193,10 +232,15 @@ class CellRun:
             for offset_s in intended(rate, self._plan.spacing, self._plan.seed):
                 due_s = self._zero_s + offset_s
                 await _until(due_s - ahead_s)
+                full = places.locked()
                 await places.acquire()
                 order = self._next(None, warming=False, due_s=due_s)
                 if order is None:
                     break
+                self._held += full
+                began_s = max(due_s, asyncio.get_running_loop().time())
+                first_s = began_s if self._starts_s is None else self._starts_s[0]
+                self._starts_s = first_s, began_s
                 crew.start(one(order, due_s))
             await crew.join()
 
@@ -204,7 +248,7 @@ class CellRun:
         """Return what is spoken next; None if the cell, or the run, is done."""
         if self._runner.stopped or self._is_over(runs, warming=warming, due_s=due_s):
             return None
-        prompt = next(self._prompts)
+        prompt = next(self._warming if warming else self._prompts)
         if not self._runner.may_spend(price_usd(prompt.utf8_bytes, self._combination.model)):
             return None
         index, self._begun = self._begun, self._begun + 1

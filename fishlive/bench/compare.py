@@ -9,16 +9,25 @@ difference is too much is in :mod:`fishlive.bench.gate`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from typing import Final
 
 from fishlive.bench.comparison_text import describe
-from fishlive.bench.gate import blind, check_limits, fails
+from fishlive.bench.differing import nearest, said
+from fishlive.bench.gate import blind, check_counts, check_limits, fails
 from fishlive.bench.pairs import Comparison, Pair
 from fishlive.bench.records import Combination, Config, Record, Result
 from fishlive.errors import ConfigError
 
-__all__ = ["Comparison", "blind", "check", "check_limits", "compare", "describe", "fails"]
+__all__ = [
+    "Comparison",
+    "blind",
+    "check",
+    "check_counts",
+    "check_limits",
+    "compare",
+    "describe",
+    "fails",
+]
 
 
 def check(base: Result, config: Config, combinations: Sequence[Combination]) -> None:
@@ -31,7 +40,8 @@ def check(base: Result, config: Config, combinations: Sequence[Combination]) -> 
     known = [cell.combination for cell in base.cells]
     if not set(known) & set(combinations):
         raise ConfigError(
-            "the base has none of these combinations: " + _nearest(known, combinations)
+            "the base has none of these combinations: "
+            + (nearest(known, combinations) if known and combinations else "nothing was measured")
         )
 
 
@@ -72,33 +82,13 @@ def _by_cell(result: Result) -> dict[int, list[Record]]:
     return found
 
 
-def _nearest(known: Sequence[Combination], wanted: Sequence[Combination]) -> str:
-    """Return in what the two combinations differ that are most alike."""
-    if not known or not wanted:
-        return "it has nothing measured" if not known else "nothing was measured"
-    differing = [_differing(one, other) for one in known for other in wanted]
-    return "; ".join(
-        f"{name.replace('_', ' ')} is {_said(before)} there and {_said(after)} here"
-        for name, before, after in min(differing, key=len)
-    )
-
-
-def _differing(one: Combination, other: Combination) -> list[tuple[str, object, object]]:
-    pairs = [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in fields(Combination)]
-    return [(name, before, after) for name, before, after in pairs if before != after]
-
-
-def _said(value: object) -> str:
-    return "default" if value is None else str(value)
-
-
 def _warnings(base: Result, new: Result) -> Iterator[str]:
     """Yield why two results may differ for another reason than the service."""
     was, now = base.config, new.config
     for name, why in _CONDITIONS.items():
         before, after = getattr(was, name), getattr(now, name)
         if before != after:
-            yield f"{name.replace('_', ' ')} {_said(before)} there, {_said(after)} here: {why}"
+            yield f"{name.replace('_', ' ')} {said(before)} there, {said(after)} here: {why}"
     machines = [
         {(e.system, e.machine, e.cpu, e.cores) for e in r.environments} for r in (base, new)
     ]

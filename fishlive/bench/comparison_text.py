@@ -46,7 +46,7 @@ def _reading(moves: Sequence[tuple[Pair, Move]]) -> Iterator[str]:
         f"{1 / ALPHA:.0f}, here of {tested * ALPHA:.1f} rows)"
     )
     if any(not move.enough for _, move in moves):
-        yield f"{DOUBT} too few samples for that percentile: do not rely on it"
+        yield f"a {DOUBT} marks a percentile from too few samples: do not rely on it"
 
 
 def _row(pair: Pair, move: Move, axes: Sequence[str]) -> list[str]:

@@ -25,6 +25,9 @@ class Client:
         lag_max_s: The worst.
         lag_samples: How often it was looked at.
         limited: Why the client was the limit, in sentences; empty if it was not.
+        machine_busy: Share of this machine's cores that was in use, by everybody, from 0 to 1;
+            None if the system does not tell, or it was too short to say.
+        server_cpu_s: CPU time of the local server in it, all threads; None if there was none here.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
@@ -36,6 +39,8 @@ class Client:
     lag_max_s: float
     lag_samples: int
     limited: tuple[str, ...] = ()
+    machine_busy: float | None = None
+    server_cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,14 @@ class Environment:
 
     Attributes:
         began: When, in UTC, ISO 8601.
-        command: The command line, as it was typed, without the program's path.
+        command: The command line, as it was typed, without the program.
         versions: Of Python and of every package that takes part.
         system: Operating system and its release.
         machine: Architecture.
         cpu: Model of the processor; empty if it cannot be told.
         cores: Logical cores this process may use.
         event_loop: Class of the event loop.
+        program: What the command line began with: ``fishlive`` or ``locust``.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
@@ -63,6 +69,7 @@ class Environment:
     cpu: str
     cores: int
     event_loop: str
+    program: str = "fishlive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from fishlive.bench.records import KIND, SCHEMA, Record, Result
+from fishlive.bench.whole import write_whole
 from fishlive.errors import ConfigError
 from fishlive.limits import MIB
 
@@ -43,19 +43,12 @@ def result_text(result: Result) -> str:
 
 
 def write_result(result: Result, path: Path) -> None:
-    """Write a result as JSON, whole or not at all: what was there is replaced at the end.
+    """Write a result as JSON, as :func:`~fishlive.bench.whole.write_whole` does.
 
     Raises:
         ConfigError: It cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(result_text(result), encoding="utf-8")
-        os.replace(part, path)  # noqa: PTH105  # Path.replace is the same call
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror or error}", argument="json"
-        ) from error
+    write_whole(path, result_text(result), argument="json")
 
 
 def read_result(path: Path) -> Result:

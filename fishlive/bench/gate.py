@@ -11,13 +11,13 @@ the limit would pass nearly always. All limits on all cells together are wrong o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fishlive.bench.chance import ALPHA, can_tell, share_grew, tells_from
 from fishlive.bench.metrics import METRICS, Metric, headline
 from fishlive.bench.pairs import Comparison, Pair, counts_of, place, relative
-from fishlive.bench.records import Combination
+from fishlive.bench.records import Combination, Result
 from fishlive.errors import ConfigError
 
 FAILURES: Final = "failures"
@@ -60,6 +60,32 @@ def check_limits(limits: Mapping[str, float]) -> None:
     for name in limits:
         if name != FAILURES:
             limit(name)
+
+
+def check_counts(
+    base: Result, runs: int | None, combinations: Sequence[Combination], limits: Mapping[str, float]
+) -> None:
+    """Raise ConfigError for a limit that could not be told, however a run turns out.
+
+    Args:
+        base: What is compared with.
+        runs: Utterances of a combination that there will be at most; None if nothing says that.
+        combinations: What is measured.
+        limits: As :func:`fails`.
+    """
+    wanted = set(combinations)
+    for name in limits:
+        for cell in base.cells:
+            if name == FAILURES or cell.combination not in wanted or not cell.finished:
+                continue
+            _, percentile = limit(name, cell.combination)
+            for count, whose in ((runs, "--runs"), (cell.finished, "the base")):
+                if count is not None and not can_tell(percentile, count):
+                    raise ConfigError(
+                        f"{name} cannot be told from {count} utterances ({whose}): it takes "
+                        f"{tells_from(percentile)} at least, in both",
+                        argument="fail_over",
+                    )
 
 
 def fails(comparison: Comparison, limits: Mapping[str, float]) -> list[str]:

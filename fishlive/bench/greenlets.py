@@ -38,6 +38,10 @@ killed."""
 
 PACKAGES: Final = ("locust", "gevent")
 """Whose versions a result names too."""
+
+PROGRAM: Final = "locust"
+"""What a command line of its began with."""
+
 _T = TypeVar("_T")
 
 Told = Callable[[Record], None]
@@ -195,7 +199,8 @@ class Mouth:
         elif "ready" in line:
             found = _read(Environment, line["ready"])
             versions = dict(found.versions) | {name: version(name) for name in PACKAGES}
-            self.environment = replace(found, command=tuple(sys.argv[1:]), versions=versions)
+            command = tuple(sys.argv[1:])
+            self.environment = replace(found, command=command, program=PROGRAM, versions=versions)
             self.overhead = _read(Overhead, line["overhead"])
             self._begun.set()
         elif "client" in line:

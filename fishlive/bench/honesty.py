@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 
 from fishlive.bench.histogram import Histogram, supported
 from fishlive.bench.lanes import Service
+from fishlive.bench.machine import SHORTEST_S, Gauge, Usage, cores
 from fishlive.bench.null import NullServer
 from fishlive.bench.probe import Order
 from fishlive.bench.records import Client, Combination, Environment, Overhead, Record
@@ -37,8 +37,9 @@ LAG_SAMPLES: Final = 100
 """Looks, a second's worth, before anything is said about this machine: the first cost imports."""
 
 CPU_LIMIT: Final = 0.85
-"""Share of one core above which this process is the limit: its event loop is one thread, and
-the queue in front of a server that is 85 % busy is six times its service time."""
+"""Share of one core above which this process (or the local server) is the limit: its event loop is
+one thread, and the queue in front of a server that is 85 % busy is six times its service time. And
+share of all cores above which this machine is full, for the same reason."""
 
 OVERHEAD_RUNS: Final = 50
 """Utterances against the null server: a quarter of a second of work."""
@@ -56,9 +57,14 @@ class Watch:
     """Looks at this process and its event loop while something runs. A context manager.
 
     Costs a wake-up every LAG_PERIOD_S.
+
+    Args:
+        server: Process id of the server, if that runs on this machine and is ours.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: int | None = None) -> None:
+        self._server = server
+        self._gauge: Gauge | None = None
         self._lags_s: list[float] = []
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,6 +74,7 @@ class Watch:
     async def __aenter__(self) -> Watch:
         self._loop = asyncio.get_running_loop()
         self._began_s, self._cpu_s = self._loop.time(), time.process_time()
+        self._gauge = Gauge(self._server)
         self._task = asyncio.create_task(self._look(), name="fishlive bench watch")
         return self
 
@@ -89,7 +96,17 @@ class Watch:
         wall_s, cpu_s = self._loop.time() - self._began_s, time.process_time() - self._cpu_s
         lags_s = sorted(self._lags_s) or [0.0]
         p50_s, p99_s = (lags_s[round(q * (len(lags_s) - 1))] for q in (0.5, 0.99))
-        seen = Client(wall_s, cpu_s, p50_s, p99_s, lags_s[-1], len(self._lags_s))
+        used = Usage() if self._gauge is None else self._gauge.usage()
+        seen = Client(
+            wall_s,
+            cpu_s,
+            p50_s,
+            p99_s,
+            lags_s[-1],
+            len(self._lags_s),
+            machine_busy=used.busy,
+            server_cpu_s=used.server_s,
+        )
         return replace(seen, limited=limits(seen))
 
     async def _look(self) -> None:
@@ -101,22 +118,45 @@ class Watch:
 
 
 def limits(client: Client) -> tuple[str, ...]:
-    """Return why the client's machine was the limit, in sentences; nothing if it was not."""
+    """Return why the client's machine was the limit, in sentences; nothing if it was not.
+
+    No sentence says by how much latencies are too long: what waits for a full machine waits in
+    more places than this process, so that nothing seen here is a bound.
+    """
     why: list[str] = []
-    if client.lag_samples < LAG_SAMPLES:
-        return ()
-    if client.lag_p99_s > LAG_LIMIT_S:
+    local = client.server_cpu_s is not None
+    instead = "not of a service" if local else "not of the service"
+    if client.machine_busy is not None and client.machine_busy > CPU_LIMIT:
+        whose = "by this tool, the local server and others" if local else "by this tool and others"
         why.append(
+            f"this machine was full: {client.machine_busy:.0%} of its cores' time was used, "
+            f"{whose}; latencies are those of a full machine, {instead}"
+        )
+    if client.server_cpu_s is not None and client.wall_s >= SHORTEST_S:
+        share = client.server_cpu_s / client.wall_s
+        if share > CPU_LIMIT:
+            why.append(
+                f"the local server was the limit: it used {share:.0%} of a core, and one thread "
+                "of it does most; latencies are those of its queue, not of a service"
+            )
+    if client.lag_samples >= LAG_SAMPLES:
+        why += _own_limits(client)
+    return tuple(why)
+
+
+def _own_limits(client: Client) -> Iterator[str]:
+    """Yield why this process was the limit."""
+    if client.lag_p99_s > LAG_LIMIT_S:
+        yield (
             f"this machine was the limit: its event loop woke up to {client.lag_p99_s * 1000:.0f} "
-            "ms late (p99), and latencies may be too long by as much"
+            "ms late (p99); latencies are too long, at times by more than that"
         )
     busy = client.cpu_s / client.wall_s if client.wall_s else 0.0
     if busy > CPU_LIMIT:
-        why.append(
+        yield (
             f"this machine was the limit: this process used {busy:.0%} of a core; "
             "use fewer at once, or more machines"
         )
-    return tuple(why)
 
 
 async def overhead(runs: int = OVERHEAD_RUNS) -> Overhead:
@@ -151,8 +191,13 @@ async def _at_once() -> None:
     """Let an utterance begin."""
 
 
-def environment(command: Sequence[str]) -> Environment:
-    """Return where and when this is. No name of the machine or of its user is in it."""
+def environment(command: Sequence[str], program: str = "fishlive") -> Environment:
+    """Return where and when this is. No name of the machine or of its user is in it.
+
+    Args:
+        command: The command line without the program.
+        program: The program.
+    """
     return Environment(
         began=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=tuple(command),
@@ -162,6 +207,7 @@ def environment(command: Sequence[str]) -> Environment:
         cpu=cpu_model(),
         cores=cores(),
         event_loop=_loop_name(),
+        program=program,
     )
 
 
@@ -172,12 +218,6 @@ def versions() -> Mapping[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
-
-
-def cores() -> int:
-    """Return how many logical cores this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def cpu_model() -> str:

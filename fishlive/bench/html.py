@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from fishlive.bench.histogram import supported
 from fishlive.bench.matrix import varied
 from fishlive.bench.metrics import METRICS, headline
 from fishlive.bench.page import tables
@@ -24,8 +24,8 @@ from fishlive.bench.page.charts import COLOURS, Row, gaps, over_time, percentile
 from fishlive.bench.page.path import overview, waterfall
 from fishlive.bench.page.svg import esc, milliseconds
 from fishlive.bench.records import Record, Result
-from fishlive.bench.tables import remarks
-from fishlive.errors import ConfigError
+from fishlive.bench.tables import DOUBT, NOTHING, remarks
+from fishlive.bench.whole import write_whole
 
 MOST_DOTS: Final = 24_000
 """Points that all drawings have together, at a dozen bytes each: a page of some 300 KB."""
@@ -48,21 +48,13 @@ _PLAIN: Final = "overhead of this tool, with"
 
 
 def write_html(result: Result, path: Path) -> None:
-    """Write the page, whole or not at all: what was there is replaced at the end.
+    """Write the page, as :func:`~fishlive.bench.whole.write_whole` does.
 
     Raises:
         ConfigError: It cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    text = page(result)
-    try:
-        # A command line may hold what is no text.
-        part.write_text(text, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
-        os.replace(part, path)  # noqa: PTH105  # Path.replace is the same call
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {error.strerror or error}", argument="html"
-        ) from error
+    # A command line may hold what is no text.
+    write_whole(path, page(result), argument="html", errors="xmlcharrefreplace")
 
 
 def page(result: Result) -> str:
@@ -74,7 +66,8 @@ def page(result: Result) -> str:
     where = result.environments[0] if result.environments else None
     began = "" if where is None else where.began.replace("T", " ").replace("+00:00", " UTC")
     config = result.config
-    spoken = f"workload {config.workload}, {config.prompts} texts, seed {config.seed}"
+    texts = f"{config.prompts} text{'s' * (config.prompts != 1)}"
+    spoken = f"workload {config.workload}, {texts}, seed {config.seed}"
     runs = len(result.environments)
     merged = f"; {runs} runs merged" if runs > 1 else ""
     return Template(_asset("page.html")).substitute(
@@ -153,7 +146,7 @@ def _tiles(rows: Sequence[Row]) -> Iterator[str]:
             yield _tile(title, *_range(rows, name, percentile))
     if any("audible_s" in row.cell.histograms for row in rows):
         yield _tile("first audible sound p50, ms", *_range(rows, "audible_s", 50))
-    total_usd = sum(row.cell.cost_usd for row in rows)
+    total_usd = sum(row.cell.cost_usd + row.cell.warmup_cost_usd for row in rows)
     yield _tile("cost by the price list", f"${total_usd:.4f}", "warm-up included")
 
 
@@ -164,16 +157,21 @@ def _tile(title: str, value: str, under: str) -> str:
 def _range(rows: Sequence[Row], name: str, percentile: float) -> tuple[str, str]:
     """Return a percentile of the best cell and the worst, and which they are."""
     found = [
-        (histogram.percentile(percentile), row.letter)
+        (
+            histogram.percentile(percentile),
+            row.letter,
+            "" if supported(percentile, histogram.count) else DOUBT,
+        )
         for row in rows
         if (histogram := row.histogram(name)) is not None
     ]
     if not found:
-        return tables.NOTHING, "nothing finished"
-    (low_s, best), (high_s, worst) = min(found), max(found)
+        return NOTHING, "nothing finished"
+    (low_s, best, low), (high_s, worst, high) = min(found), max(found)
+    low, high = milliseconds(low_s) + low, milliseconds(high_s) + high
     if milliseconds(low_s) == milliseconds(high_s):
-        return milliseconds(low_s), "" if len(found) == 1 else "in all"
-    return f"{milliseconds(low_s)} to {milliseconds(high_s)}", f"{best} to {worst}"
+        return low, "" if len(found) == 1 else "in all"
+    return f"{low} to {high}", f"{best} to {worst}"
 
 
 def _sections(result: Result, rows: Sequence[Row]) -> Iterator[tuple[str, str, str]]:

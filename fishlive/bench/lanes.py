@@ -39,6 +39,8 @@ class Service:
         tls: TLS context for ``https``; None verifies with the system's certificates.
         connect: Live transports of one's own, by the name that a combination knows them by.
         allow_insecure: Whether a key may travel unencrypted to another machine.
+        process: Id of the process that serves, if it is ours and on this machine: its work is
+            watched, because it takes cores from who measures.
     """
 
     base_url: str | None = None
@@ -46,6 +48,7 @@ class Service:
     tls: ssl.SSLContext | None = None
     connect: Mapping[str, Connect] = field(default_factory=dict, repr=False)
     allow_insecure: bool = False
+    process: int | None = None
 
     def session(self, transport: Connect | None = None) -> Session:
         """Return a session. Raises ConfigError as :class:`~fishlive.session.Session` does."""

@@ -63,7 +63,7 @@ async def _service(child: asyncio.subprocess.Process) -> Service:
     line = await child.stdout.readline()
     try:
         said = json.loads(line)
-        return Service(base_url=said["url"], key=Secret(said["key"]))
+        return Service(base_url=said["url"], key=Secret(said["key"]), process=child.pid)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("the local server does not start", argument="local") from error
 

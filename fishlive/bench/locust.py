@@ -16,7 +16,8 @@ master in differences, with Locust's own reports, to be added up without losing 
 ``--fishlive-json`` has the master write it, in the format of ``fishlive bench --json``.
 Locust's own statistics have a row for each measured interval, named by the user's class; failures
 stand with ``utterance`` by their class, utterances that we stopped in a row of their own. The last
-row, "Aggregated", adds up what does not belong together: look at the others.
+row, "Aggregated", has each utterance once, with its time from start to end; Locust's request event
+is fired once for each, too.
 
 **When utterances begin.** With ``--fishlive-pacing S`` each user has an intended start every S
 seconds, and latencies count from there, whatever the utterance before did: a service that stalls
@@ -70,7 +71,7 @@ class FishUser(User):
         super().__init__(environment)
         self._node: Node = node_of(environment)
         self._number = self._node.next_user()
-        self._texts: Iterator[Prompt] | None = None
+        self._texts: dict[bool, Iterator[Prompt]] = {}
         self._spoken = 0
         self._next_s: float | None = None
         self._due_s: float | None = None
@@ -97,7 +98,7 @@ class FishUser(User):
                 self,
                 self._number,
                 self.combination,
-                prompt or self._text(),
+                prompt or self._text(warmup=warmup),
                 warmup=warmup,
                 due_s=due_s,
             )
@@ -143,11 +144,12 @@ class FishUser(User):
             return 0.0
         return settings.pacing_s if cls.pacing_s is None else cls.pacing_s
 
-    def _text(self) -> Prompt:
-        if self._texts is None:
+    def _text(self, *, warmup: bool) -> Prompt:
+        if warmup not in self._texts:
             settings = self._node.settings
-            self._texts = settings.workload.order(settings.seed + self._number)
-        return next(self._texts)
+            seed = settings.seed + self._number
+            self._texts[warmup] = settings.workload.order(seed, warmup=warmup)
+        return next(self._texts[warmup])
 
     def _rest(self, why: str | None = None) -> NoReturn:
         """Wait until this user is stopped: there is nothing left to say."""

@@ -23,7 +23,7 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from fishlive.bench.files import write_result
-from fishlive.bench.greenlets import Mouth, NotSpoken
+from fishlive.bench.greenlets import PROGRAM, Mouth, NotSpoken
 from fishlive.bench.honesty import environment as this_machine
 from fishlive.bench.locust_rows import described, is_hopeless, rows, summary
 from fishlive.bench.records import Combination, Record, Result
@@ -94,7 +94,10 @@ class Node:
             own = (kind.host for kind in environment.user_classes if kind.host)
             environment.host = self._options.host = base_url(environment.host or next(own, None))
         file = self._options.fishlive_json
-        self._file = None if file is None or not self._leads else check_writable(file)
+        force = self._options.fishlive_force
+        self._file = None
+        if file is not None and self._leads:
+            self._file = check_writable(file, force=force)
         self._pinned = {name: getattr(self._options, name) for name in PINNED}
         self._begin()
         self._listen()
@@ -198,8 +201,13 @@ class Node:
             _LOG.warning("while warming up: %s", described(record))
         events: Any = self._environment.events
         try:
-            for row in rows(kind, record):
-                events.request.fire(**row)
+            for index, row in enumerate(rows(kind, record)):
+                if not index:
+                    events.request.fire(**row)
+                    continue
+                # Past the event, which would count it as a request more in "Aggregated".
+                entry = self._environment.stats.get(row["name"], row["request_type"])
+                entry.log(row["response_time"], 0)
         except Exception:  # noqa: BLE001  # of somebody else's listener
             _LOG.exception("a listener of Locust's request event failed")
 
@@ -339,6 +347,7 @@ class Node:
         if self._file is not None:
             try:
                 write_result(result, self._file)
+                _LOG.info("the result is in %s", self._file)
             except ConfigError as error:
                 _LOG.error("%s", _told(error))
                 self._environment.process_exit_code = 1
@@ -358,7 +367,7 @@ class Node:
                 users=users,
                 time_s=float(run_time) if isinstance(run_time, (int, float)) else None,
             ),
-            this_machine(sys.argv[1:]),
+            this_machine(sys.argv[1:], PROGRAM),
             pacing_s=self._pacing_s,
             partial="; ".join(why) or None,
         )
@@ -366,7 +375,7 @@ class Node:
 
 
 def _command() -> str:
-    return " ".join(["locust", *sys.argv[1:]])
+    return " ".join([PROGRAM, *sys.argv[1:]])
 
 
 def _told(error: ConfigError) -> str:

@@ -37,10 +37,10 @@ def is_hopeless(record: Record) -> bool:
 
 
 def rows(kind: str, record: Record) -> Iterator[dict[str, Any]]:
-    """Yield what Locust's request event is told of an utterance; nothing of one that warms up.
+    """Yield the rows of an utterance in Locust's statistics; none of one that warms up.
 
-    The first row is the utterance itself, and has its record as ``response``; the others are its
-    measured intervals, if it was spoken to the end.
+    The first row is the utterance itself, which Locust's request event is told, with its record as
+    ``response``; the others are its measured intervals, if it was spoken to the end.
 
     Args:
         kind: Of the rows: the user's class.
@@ -78,6 +78,7 @@ def summary(cell: Cell) -> str:
     transport, metric = cell.combination.transport, headline(cell.combination.transport)
     counts = f"{cell.finished} finished, {sum(cell.failures.values())} failed"
     line = f"{transport}, {cell.combination.load}: {counts}, {cell.cancelled} cancelled"
+    line += "" if cell.partial is None else " (partial)"
     if metric.name in cell.histograms:
         found = Histogram.decode(cell.histograms[metric.name])
         known = [p for p in (50, 95, 99) if supported(p, found.count)]

@@ -86,6 +86,16 @@ GATEWAYS: Final = ("acedata", "xhuo")
 """Transports whose utterances are tasks: they have a result, and no first audio."""
 
 
+TASK_STEPS: Final = frozenset({"queue_s", "text_wait_s"})
+"""The steps of a path that a task has: it takes no socket and no slot of ours, and hears nothing
+until its result."""
+
+
+def has_step(transport: str, name: str) -> bool:
+    """Return whether a transport's utterances can have a step; what it cannot is 0 in records."""
+    return transport not in GATEWAYS or name in TASK_STEPS
+
+
 def headline(transport: str) -> Metric:
     """Return the number a transport is judged by: latency, or a task's time to its result."""
     return METRICS["wall_s" if transport in GATEWAYS else "latency_s"]

@@ -64,6 +64,7 @@ class Plan:
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be."""
         Budget(self.budget_usd)
+        self._check_budget()
         if self.warmup is not None and self.warmup < 0:
             raise ConfigError("warmup is a number of utterances, from 0", argument="warmup")
         if not 0 < self.timeout_s < float("inf"):
@@ -77,6 +78,18 @@ class Plan:
         if RECORDED in self.matrix.stream and not self.workload.recorded:
             raise ConfigError(
                 "recorded needs a workload whose every prompt has tokens", argument="stream"
+            )
+
+    def _check_budget(self) -> None:
+        """Raise ConfigError for a budget that not even one utterance fits into."""
+        if self.budget_usd is None:
+            return
+        shortest = min(prompt.utf8_bytes for prompt in self.workload.prompts)
+        least_usd = min(price_usd(shortest, model) for model in self.matrix.model)
+        if least_usd > self.budget_usd:
+            raise ConfigError(
+                f"${self.budget_usd:g} allows no utterance: the shortest costs ${least_usd:.6f}",
+                argument="budget",
             )
 
     def warmup_of(self, combination: Combination) -> int:

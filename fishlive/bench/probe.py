@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fishlive.audio.ogg import OpusClock
 from fishlive.bench.cost import price_usd
 from fishlive.bench.lanes import Opening
 from fishlive.bench.metrics import gaps_s
@@ -45,10 +46,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What audio is to look like: bytes a second, and the rate of samples if it is PCM."""
+    """What audio is to look like.
+
+    Attributes:
+        bytes_per_s: Its size, in bytes a second; for Opus a guess.
+        pcm_rate_hz: Its rate of samples, if it is PCM.
+        opus: Whether it is Ogg Opus, whose pages say how long they play.
+    """
 
     bytes_per_s: float
     pcm_rate_hz: int | None
+    opus: bool = False
 
 
 @dataclass(slots=True)
@@ -88,11 +96,14 @@ class Trace:
     opening: Opening | None = None
     reused: bool = False
     _first_sound: FirstSound | None = None
+    _clock: OpusClock | None = None
+    _plays_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Look for the first sound, if the format lets us."""
         rate_hz = self.sound.pcm_rate_hz
         self._first_sound = None if rate_hz is None else FirstSound(rate_hz)
+        self._clock = OpusClock() if self.sound.opus else None
 
     def on_words(self) -> None:
         """Note that the source has its first words."""
@@ -104,6 +115,16 @@ class Trace:
         self.sizes_bytes.append(len(chunk))
         if self._first_sound is not None:
             self._first_sound.feed(chunk)
+        if self._clock is not None:
+            before_s = self._clock.seconds or 0.0
+            self._clock.feed(chunk)
+            self._plays_s.append((self._clock.seconds or 0.0) - before_s)
+
+    def _audio_s(self) -> list[float]:
+        """Return how long each chunk plays: what ends in it."""
+        if self._clock is not None and self._clock.seconds is not None:
+            return list(self._plays_s)
+        return [size / self.sound.bytes_per_s for size in self.sizes_bytes]
 
     def take_stats(self, stats: UtteranceStats, began_s: float, opening: Opening | None) -> None:
         """Take what a live utterance says of itself.
@@ -133,7 +154,7 @@ class Trace:
         order, finished = self.order, ending == "finished"
         intended_s = self.started_s if order.intended_s is None else order.intended_s
         ended_s = self.started_s if self.ended_s is None else self.ended_s
-        audio_s = [size / self.sound.bytes_per_s for size in self.sizes_bytes]
+        audio_s = self._audio_s()
         arrivals_s = [round(at_s - self.started_s, 6) for at_s in self.arrivals_s]
         silence_s = None if self._first_sound is None else self._first_sound.at_s
         path = self._path(max(0.0, self.started_s - intended_s))

@@ -31,7 +31,7 @@ __all__ = [
     "Underruns",
 ]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of everything in this module as it stands in files. Any change of a field counts it up:
 files of another version are refused, because comparing them would compare different things."""
 
@@ -155,7 +155,8 @@ class Record:
         gap_at_s: How much audio had arrived before that gap, in seconds.
         rtf: Real-time factor: from the first text sent to the last audio received, divided by
             ``audio_s``. Below 1 is faster than speech.
-        audio_s: Seconds of audio received: exact for PCM and WAV, else by the bitrate.
+        audio_s: Seconds of audio received: exact for PCM, WAV and Opus (whose pages say how long
+            they play), by the bitrate for MP3.
         wall_s: From the start to the end. For a gateway's task: to its result.
         messages: Audio messages received.
         audio_bytes: Audio received.
@@ -225,7 +226,8 @@ class Cell:
         failures: Of those, how many failed, by class of the error.
         reused: How many utterances found a connection that had served before.
         audio_s: Seconds of audio received by those that finished.
-        text_utf8_bytes: Text sent, by all, warm-up too: what is billed.
+        text_utf8_bytes: Text sent by those that were begun, as the service bills it; without
+            warm-up, as everything else here.
         cost_usd: What that costs, in US dollars.
         histograms: For each name in :data:`fishlive.bench.metrics.METRICS` that has values, an HDR
             histogram in the V2 format, compressed, base64: counts of millionths (microseconds,
@@ -233,6 +235,8 @@ class Cell:
         underruns: For each simulated prebuffer: in how many utterances, how often, how long.
         client: How this machine did, for each merged run.
         partial: Why it ended before it was done; None if it did not.
+        warmup_utf8_bytes: Text that the warm-up sent, which is billed too.
+        warmup_cost_usd: What that costs, in US dollars.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = STRICT
@@ -250,6 +254,8 @@ class Cell:
     underruns: tuple[PrebufferTotal, ...] = ()
     client: tuple[Client, ...] = ()
     partial: str | None = None
+    warmup_utf8_bytes: int = 0
+    warmup_cost_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +312,14 @@ class Result:
         """Why this machine was the limit somewhere, without repeats; empty if it was not."""
         why = (reason for cell in self.cells for seen in cell.client for reason in seen.limited)
         return tuple(dict.fromkeys(why))
+
+    @property
+    def billed(self) -> tuple[int, float]:
+        """Text that all of it sent, warm-up too, in bytes of UTF-8, and its price in US dollars."""
+        return (
+            sum(cell.text_utf8_bytes + cell.warmup_utf8_bytes for cell in self.cells),
+            sum(cell.cost_usd + cell.warmup_cost_usd for cell in self.cells),
+        )
 
     def records_of(self, cell: int) -> tuple[Record, ...]:
         """Return the utterances of a cell that statistics count."""

@@ -85,6 +85,7 @@ class Runner:
         self._running: CellRun | None = None
         self._done = False
         self._in_a_row = 0
+        self._told: list[str] = []
         self._succeeded = False
         self._last_error: BaseException | None = None
         self.error: BaseException | None = None
@@ -121,6 +122,7 @@ class Runner:
         cells = list(self._cells)
         if self._running is not None:
             cells.append(self._running.cell(self._stopped or "not finished"))
+        told = () if self._running is None else self._running.notes()
         partial = self._stopped or (None if self._done else "not finished")
         return Result(
             environments=(self._environment,),
@@ -129,7 +131,7 @@ class Runner:
             records=tuple(sorted(self._records, key=lambda r: (r.cell, not r.warmup, r.index))),
             overhead=self._overhead,
             partial=partial,
-            notes=(*self._notes, *_notes(cells)),
+            notes=tuple(dict.fromkeys((*self._notes, *_notes(cells), *self._told, *told))),
         )
 
     async def _cell(self, index: int, combination: Combination) -> None:
@@ -140,12 +142,13 @@ class Runner:
             spent_usd=self._budget.spent_usd,
             cells=self._cells,
         )
-        run = CellRun(self, index, combination)
+        run = CellRun(self, index, combination, self._service.process)
         self._running = run
         terms = Terms(sorted(self._plan.prebuffers_s), self._plan.timeout_s, run.on_error)
         async with speaker(self._service, combination, terms) as voice:
             await run.all(voice)
         self._cells.append(run.cell(self._stopped))
+        self._told += run.notes()
         self._running = None
 
     # What a cell tells and asks

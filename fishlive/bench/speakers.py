@@ -86,7 +86,8 @@ def sound_of(combination: Combination) -> Sound:
         model=combination.model, voice=fields.pop("voice", None), extra=None, options=fields
     )
     rate_hz = request.effective_sample_rate_hz if request.is_pcm else None
-    return Sound(audio_bytes_per_second(request), rate_hz)
+    opus = request.effective_format == "opus"
+    return Sound(audio_bytes_per_second(request), rate_hz, opus)
 
 
 class _Base:

@@ -161,6 +161,7 @@ class _Sum:
     failures: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     cost_usd: float = 0.0
+    warmup_cost_usd: float = 0.0
     histograms: dict[str, Histogram] = field(default_factory=dict)
     underruns: dict[float, PrebufferTotal] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class _Sum:
         self.failures.update(cell.failures)
         self.seconds += cell.audio_s
         self.cost_usd += cell.cost_usd
+        self.warmup_cost_usd += cell.warmup_cost_usd
         for name, encoded in cell.histograms.items():
             self.histograms.setdefault(name, Histogram()).add_encoded(encoded)
         for more in cell.underruns:
@@ -189,6 +191,7 @@ class _Sum:
             failures=dict(self.failures.most_common()),
             audio_s=self.seconds,
             cost_usd=self.cost_usd,
+            warmup_cost_usd=self.warmup_cost_usd,
             histograms={name: found.encode() for name, found in self.histograms.items()},
             underruns=tuple(self.underruns[prebuffer_s] for prebuffer_s in sorted(self.underruns)),
             client=client,
@@ -196,7 +199,9 @@ class _Sum:
         )
 
 
-_COUNTS = ("started", "finished", "cancelled", "reused", "text_utf8_bytes")
+_COUNTS = (
+    "started", "finished", "cancelled", "reused", "text_utf8_bytes", "warmup_utf8_bytes",
+)  # fmt: skip
 
 
 @dataclass
@@ -292,11 +297,15 @@ class Pool:
         """
         workers = sorted(self._workers.values(), key=lambda worker: worker.source)
         client = tuple(w.last.client for w in workers if w.last.client is not None)
+        whole = "; ".join(dict.fromkeys(filter(None, (partial, *self.problems)))) or None
         cells = tuple(
-            found.cell(_loaded(c, sum(found.users.values()), pacing_s.get(c)), client)
+            # All of them were under way when it ended.
+            replace(
+                found.cell(_loaded(c, sum(found.users.values()), pacing_s.get(c)), client),
+                partial=whole,
+            )
             for c, found in self._sums.items()
         )
-        why = (partial, *self.problems)
         return Result(
             environments=tuple(w.last.environment or environment for w in workers)
             or (environment,),
@@ -308,7 +317,7 @@ class Pool:
                 key=lambda found: found.first_audio_p99_s,
                 default=None,
             ),
-            partial="; ".join(dict.fromkeys(filter(None, why))) or None,
+            partial=whole,
             notes=tuple(self._notes),
         )
 

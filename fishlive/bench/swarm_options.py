@@ -47,7 +47,7 @@ _NUMBERS: Final[Mapping[str, tuple[type, float, str]]] = {
     "seed": (int, 1, "Of everything random."),
 }
 
-PINNED: Final = ("host", "fishlive_workload", "fishlive_json")
+PINNED: Final = ("host", "fishlive_workload", "fishlive_json", "fishlive_force")
 """Options that only the command line sets: where the key goes, and files of this machine."""
 
 
@@ -77,6 +77,7 @@ def add_options(parser: Any) -> None:
     add("any_model", action="store_true", help="Take models this version has not heard of.")
     add("records", action="store_true", help="Have every utterance in the result, not only sums.")
     add("json", page=False, default=None, metavar="FILE", help="Write the result there.")
+    add("force", page=False, action="store_true", help="Replace the file of --fishlive-json.")
 
 
 def base_url(host: str | None) -> str:
@@ -217,9 +218,20 @@ def _value(name: str, value: Any) -> Any:
         raise ConfigError("a number of characters, or default", argument=name) from error
 
 
-def check_writable(path: str) -> Path:
-    """Return where a result goes. Raises ConfigError if it cannot be written there."""
+def check_writable(path: str, *, force: bool = False) -> Path:
+    """Return where a result goes.
+
+    Raises:
+        ConfigError: It cannot be written there, or would replace a file without ``force``.
+    """
     found = Path(path)
+    if found.exists() and not found.is_file() and not found.is_dir():
+        return found  # a device or a pipe has nothing to lose
+    if found.is_file() and not force:
+        raise ConfigError(
+            f"{found} exists: choose another name, or use --fishlive-force",
+            argument="fishlive-json",
+        )
     if found.is_dir() or not found.parent.is_dir() or not os.access(found.parent, os.W_OK):
         raise ConfigError(f"cannot write {found}", argument="fishlive-json")
     return found

@@ -98,9 +98,16 @@ class Workload:
         """Whether every text has the times at which it was written."""
         return all(prompt.tokens for prompt in self.prompts)
 
-    def order(self, seed: int) -> Iterator[Prompt]:
-        """Yield texts without end: all of them, in an order of their own, again and again."""
-        dice = random.Random(seed)  # noqa: S311  # not a secret, only an order
+    def order(self, seed: int, *, warmup: bool = False) -> Iterator[Prompt]:
+        """Yield texts without end: all of them, in an order of their own, again and again.
+
+        Args:
+            seed: The same seed gives the same order.
+            warmup: Whether they only warm up: those have an order apart, so that what is measured
+                is the same however many warm up.
+        """
+        # Not a secret, only an order.
+        dice = random.Random(f"{seed} warm-up" if warmup else seed)  # noqa: S311
         while True:
             yield from dice.sample(self.prompts, len(self.prompts))
 
@@ -130,6 +137,9 @@ def load(name: str) -> Workload:
     """
     if name in (BUILT_IN, *SIZES):
         return _built_in(name)
+    if not name.strip():
+        known = ", ".join((BUILT_IN, *SIZES))
+        raise ConfigError(f"no name: one of {known}, or a file", argument="workload")
     path = Path(name)
     text = _read(path)
     if path.suffix == ".json":

@@ -10,13 +10,17 @@ from typing import Annotated, Any, Final
 import typer
 
 from fishlive.cli import options
-from fishlive.cli.bench_options import LATENCIES, TRANSPORTS, fraction, limits, optional, several
+from fishlive.cli.bench_options import LATENCIES, TRANSPORTS, limits, optional, precision, several
 from fishlive.cli.exits import usage
 from fishlive.cli.files import check_can_be
 from fishlive.cli.service import Service as Account
 
 RUNS: Final = 20
 """Utterances a combination unless told: a first look, of half a minute and under a cent."""
+
+MOST_RUNS: Final = 2000
+"""Utterances a combination at most with ``--until-ci`` and no other limit: a p95 that so many do
+not tell to some per cent has no such value, and a short text so often costs a dollar."""
 
 
 class Profile(str, enum.Enum):
@@ -133,7 +137,7 @@ def bench(
     runs: Annotated[
         int | None,
         typer.Option(
-            help=f"Utterances a combination; {RUNS} unless --time is given.",
+            help=f"Utterances a combination; {RUNS} unless --time or --until-ci is given.",
             rich_help_panel=_LOAD,
         ),
     ] = None,
@@ -144,7 +148,8 @@ def bench(
     until_ci: Annotated[
         str | None,
         typer.Option(
-            help="Stop a combination once its p95 is known to so much, such as 5%.",
+            help="Stop a combination once its p95 is known to so much, such as 5%; "
+            f"after {MOST_RUNS} utterances at the latest, unless told.",
             metavar="PERCENT",
             rich_help_panel=_LOAD,
         ),
@@ -220,7 +225,7 @@ def bench(
     fail_over: Annotated[
         _List,
         _lists(
-            "With --compare: exit code 1 if worse by more than p95=10%.",
+            "With --compare: exit code 6 if worse by more than p95=10%.",
             metavar="P=PERCENT",
             panel=_OUT,
         ),
@@ -267,7 +272,7 @@ def bench(
     plan = Plan(
         workload=load(workload).speaking(several(language, "language", str)),
         matrix=matrix,
-        until=Until(_runs(runs, time_s, until_ci), time_s, fraction(until_ci, "until-ci")),
+        until=Until(_runs(runs, time_s, until_ci), time_s, precision(until_ci)),
         warmup=warmup,
         seed=seed,
         spacing=arrivals.value,
@@ -286,9 +291,7 @@ def _runs(runs: int | None, time_s: float | None, until_ci: str | None) -> int |
     """Return how many utterances end a combination; None if time does."""
     if runs is not None or time_s is not None:
         return runs
-    if until_ci is not None:
-        raise usage("--until-ci: add --runs or --time, which end it if that is never reached")
-    return RUNS
+    return RUNS if until_ci is None else MOST_RUNS
 
 
 def _matrix(gateway: Gateway | None, **given: Any) -> Any:
@@ -310,7 +313,7 @@ def compare_files(
     ],
     fail_over: Annotated[
         _List,
-        typer.Option(help="Exit code 1 if worse by more than p95=10%.", metavar="P=PERCENT"),
+        typer.Option(help="Exit code 6 if worse by more than p95=10%.", metavar="P=PERCENT"),
     ] = None,
 ) -> None:
     """Compare results with the first: how each percentile moved, and whether that is chance."""
@@ -331,5 +334,5 @@ def show_files(
     from fishlive.cli import bench_run
 
     if html is not None:
-        check_can_be(html, force=force)
+        check_can_be(html, force=force, in_place=True)
     bench_run.show_files(files, html)

@@ -42,6 +42,8 @@ def several(
         Failure: A value that is none; it names the option.
     """
     words = [word.strip() for text in given or () for word in text.split(",")]
+    if given and not any(words):
+        raise usage(f"--{option}: no value in {','.join(given) or 'an empty text'}")
     for word in words:
         if known is not None and word and word not in known:
             near = difflib.get_close_matches(word, known, n=1)
@@ -77,6 +79,19 @@ def fraction(text: str | None, option: str) -> float | None:
         raise usage(f"--{option}: a percentage such as 5%, not {text}") from error
     if not 0 <= value < float("inf"):
         raise usage(f"--{option}: a percentage from 0")
+    return value
+
+
+def precision(text: str | None) -> float | None:
+    """Return what ``--until-ci`` asks for, as a fraction.
+
+    Raises:
+        Failure: Something that a p95 cannot be known to.
+    """
+    value = fraction(text, "until-ci")
+    if value is not None and not 0 < value < 1:
+        hint = f" (did you mean {text}%?)" if value >= 1 and "%" not in (text or "") else ""
+        raise usage(f"--until-ci: over 0% and under 100%, not {text}{hint}")
     return value
 
 

@@ -59,12 +59,21 @@ class Outputs:
 
     def check(self, *, force: bool) -> None:
         """Raise Failure for a file that could not be written, before anything is paid for."""
-        files = [self.jsonl, self.parquet, self.html]
+        files = {"jsonl": self.jsonl, "parquet": self.parquet, "html": self.html}
+        for name, path in files.items():
+            if path is not None and str(path) == STDOUT:
+                raise usage(f"--{name}: only --json writes to standard output; name a file")
         if self.json not in {None, STDOUT}:
-            files.append(Path(self.json or ""))
-        for path in files:
-            if path is not None:
-                check_can_be(path, force=force)
+            files["json"] = Path(self.json or "")
+        taken: dict[str, str] = {}
+        for name, path in files.items():
+            if path is None:
+                continue
+            real = os.path.realpath(path)
+            if real in taken and not _is_special(path):
+                raise usage(f"--{taken[real]} and --{name} are the same file: {path}")
+            taken[real] = name
+            check_can_be(path, force=force, in_place=True)
         if self.limits and self.base is None:
             raise usage("--fail-over needs --compare BASE")
         if self.parquet is not None and importlib.util.find_spec("pyarrow") is None:
@@ -159,6 +168,7 @@ def _base(plan: Plan, outputs: Outputs) -> Result | None:
     try:
         comparing.check(base, plan.config(), plan.matrix.combinations()[0])
         comparing.check_limits(outputs.limits)
+        comparing.check_counts(base, plan.until.runs, plan.matrix.combinations()[0], outputs.limits)
     except ConfigError as error:
         raise usage(f"--compare {outputs.base}: {error}") from error
     return base
@@ -271,7 +281,7 @@ def compare(
     for warning in comparing.blind(comparison, limits):
         note(warning)
     if worse := comparing.fails(comparison, limits):
-        raise Failure(ExitCode.FAILED, "worse than allowed: " + "; ".join(worse))
+        raise Failure(ExitCode.WORSE, "worse than allowed: " + "; ".join(worse))
     if unshown is not None:
         raise unshown
 
@@ -292,7 +302,7 @@ def compare_files(files: Sequence[Path], limits: dict[str, float]) -> None:
         if failure is not None:
             failures.append(failure.adding(f"in {path}"))
     if failures:
-        raise min(failures, key=lambda failure: failure.code is not ExitCode.FAILED)
+        raise min(failures, key=lambda failure: failure.code is not ExitCode.WORSE)
 
 
 def _read(path: Path) -> Result:
@@ -308,8 +318,20 @@ def _read(path: Path) -> Result:
 
 
 def show_files(files: Sequence[Path], html: Path | None) -> None:
-    """Show results as one."""
+    """Show results as one. Raises Failure for a file that is given twice."""
+    for index, path in enumerate(files):
+        if any(_same_file(path, before) for before in files[:index]):
+            raise usage(f"{path} is given twice: its utterances would count double")
     result = merge([_read(path) for path in files])
     if html is not None:  # first: whoever reads the table may go away
         write_report(result, html)
     show(result)
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether several may write there: a device or a pipe."""
+    return path.exists() and not path.is_file()
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

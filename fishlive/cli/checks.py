@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fishlive.cli.exits import ExitCode, Failure
 from fishlive.cli.report import Report
-from fishlive.cli.service import LOCAL_KEY, Service, read_key
+from fishlive.cli.service import Service, read_key
 from fishlive.errors import (
     APIStatusError,
     AuthenticationError,
@@ -21,7 +21,7 @@ from fishlive.errors import (
 from fishlive.flow.retry import RetryPolicy
 from fishlive.limits import CONNECT_TIMEOUT_S, DEFAULT_BASE_URL, DEFAULT_MODEL
 from fishlive.models.wallet import Credit
-from fishlive.secret import KeyedHeaders, Secret
+from fishlive.secret import LOCAL_KEY, KeyedHeaders, Secret
 from fishlive.session import LIVE_PATH, Session
 from fishlive.transport.http import Call, Http, Timeouts
 from fishlive.transport.probe import Steps, probe

@@ -40,6 +40,7 @@ class ExitCode(enum.IntEnum):
     DENIED = 3
     NETWORK = 4
     BUSY = 5
+    WORSE = 6
     HUNG_UP = 129
     INTERRUPTED = 130
     READER_GONE = 141
@@ -54,6 +55,7 @@ MEANINGS: Final = {
     ExitCode.DENIED: "fix the account: the key, its rights or its credit",
     ExitCode.NETWORK: "no connection, or it was lost",
     ExitCode.BUSY: "too many requests at once: wait, then try again",
+    ExitCode.WORSE: "a benchmark is worse than --fail-over allows: look at what changed",
     ExitCode.HUNG_UP: "the terminal went away (SIGHUP)",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.READER_GONE: "whoever read standard output went away, as with head; says nothing",

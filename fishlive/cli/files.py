@@ -30,11 +30,23 @@ def saved(path: Path, *, force: bool) -> Iterator[Output]:
     output.finish()
 
 
-def check_can_be(path: Path, *, force: bool) -> None:
-    """Raise Failure if a file cannot be made there, before anything is paid for it."""
+def check_can_be(path: Path, *, force: bool, in_place: bool = False) -> None:
+    """Raise Failure if a file cannot be made there, before anything is paid for it.
+
+    Args:
+        path: Where.
+        force: Whether a file may be replaced.
+        in_place: Whether links are followed, and what is no regular file (a device, a named pipe)
+            is written to as it is: that has nothing to lose, and needs no ``force``.
+    """
+    if in_place and path.exists() and not path.is_file() and not path.is_dir():
+        if not os.access(path, os.W_OK):
+            raise usage(f"cannot write {path}: it is not yours to write to")
+        return
     check_free(path, force=force)
-    check_free(part_of(path), force=force)
-    folder = path.parent
+    target = Path(os.path.realpath(path)) if in_place else path
+    check_free(part_of(target), force=force)
+    folder = target.parent
     if not folder.is_dir():
         raise usage(f"cannot write {path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):

@@ -14,8 +14,8 @@ import typer
 from fishlive.cli.exits import STOPPED, Failure
 from fishlive.cli.notes import note, warn
 from fishlive.cli.serve_faults import read_given, show_kinds
-from fishlive.cli.service import LOCAL_KEY
 from fishlive.cli.signals import run
+from fishlive.secret import LOCAL_KEY
 
 if TYPE_CHECKING:
     from fishlive.server import LocalServer

@@ -12,11 +12,8 @@ from typing import Final
 
 from fishlive.cli.exits import about_file, usage
 from fishlive.limits import KIB
-from fishlive.secret import Secret
+from fishlive.secret import LOCAL_KEY, Secret
 from fishlive.session import Session
-
-LOCAL_KEY: Final = "local"
-"""The key of the embedded server: not a secret."""
 
 MAX_KEY_FILE_BYTES: Final = 4 * KIB
 """Largest key file that is read. A key has under 100 characters; a larger file is another file."""

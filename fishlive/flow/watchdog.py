@@ -117,6 +117,9 @@ class Ward(Protocol):
     def ping(self) -> None:
         """Ask the peer for a pong."""
 
+    def flushed(self, *, answered: bool) -> None:
+        """Learn that audio was asked for; ``answered`` if what was asked before has been."""
+
     def fed(self) -> None:
         """Learn that all text so far has been answered, as far as anybody can know."""
 
@@ -164,7 +167,13 @@ class Watchdog:
 
     def flushed(self) -> None:
         """Note that audio was asked for."""
-        if self._owed_at is None and not self._ward.speechless:
+        ward = self._ward
+        answered = self._owed_at is not None and not self._stopped and ward.heard != self._heard
+        if answered:  # and nobody has looked since
+            self._heard, self._first, self._owed_at = ward.heard, False, None
+            self._quiet_at, self._pinged_at = self._loop.time(), None
+        ward.flushed(answered=answered)
+        if self._owed_at is None and not ward.speechless:
             self._owe()
 
     def stopped(self) -> None:

@@ -25,13 +25,10 @@ from fishlive.live.refusals import refusal
 from fishlive.live.sender import Sender
 from fishlive.models.tts import TTSRequest
 from fishlive.text.speakable import has_speech
+from fishlive.transport.refusal import trace_id
 from fishlive.transport.socket import Handshake, Socket
 from fishlive.wire.events import SUCCESS, Failure, Finish, ServerEvent, TimedAudio, decode
 from fishlive.wire.protocol import LiveProtocol
-
-_TRACE_HEADERS: Final = ("x-fish-trace-id", "x-generation-id")
-"""Where the service says what it calls a request (observed 2026-10; the second on compatible
-endpoints)."""
 
 STILLBORN_S: Final = 2.0
 """A connection that dies so soon, in seconds, without a word, was accepted only to be refused."""
@@ -84,9 +81,9 @@ class Leg:
 
     __slots__ = (
         "_answered", "_attached_s", "_buffer", "_deadlines", "_doubtful", "_fed_bytes",
-        "_heard_before", "_line", "_loop", "_owner", "_protocol", "_put", "_request",
-        "_sender", "_socket", "_watchdog", "asked", "handshake", "intake", "origin_bytes",
-        "reused", "slot_wait_s",
+        "_flushed_bytes", "_heard_before", "_line", "_loop", "_owner", "_protocol", "_put",
+        "_request", "_sender", "_socket", "_watchdog", "asked", "handshake", "intake",
+        "origin_bytes", "reused", "slot_wait_s",
     )  # fmt: skip
 
     def __init__(
@@ -113,7 +110,7 @@ class Leg:
         self._doubtful = self._answered = False
         self._attached_s: float | None = None
         self.asked: bool = False
-        self._fed_bytes = 0
+        self._fed_bytes = self._flushed_bytes = 0
         self._heard_before = buffer.received_chunks
         self.intake: Intake = Intake(request, buffer, self._loop.time)
         self.origin_bytes: int = buffer.received_bytes
@@ -138,7 +135,7 @@ class Leg:
     def trace_id(self) -> str | None:
         """What the service calls this attempt, if it said so."""
         headers = {} if self.handshake is None else self.handshake.headers
-        return next((headers[n] for n in _TRACE_HEADERS if n in headers), None)
+        return trace_id(headers)
 
     # What its owner does with it
 
@@ -237,8 +234,10 @@ class Leg:
 
     @property
     def heard(self) -> int:
-        """Audio messages received."""
-        return self._buffer.received_chunks + self.intake.merged - self._heard_before
+        """Messages with audio that were received."""
+        intake = self.intake
+        made = self._buffer.received_chunks - self._heard_before
+        return made + intake.merged - intake.empty
 
     @property
     def willing(self) -> bool:
@@ -274,6 +273,12 @@ class Leg:
         """Ask the service for a pong."""
         if self._socket is not None:
             self._socket.send_ping()
+
+    def flushed(self, *, answered: bool) -> None:
+        """Take the text up to the flush before this one as answered, if it was."""
+        if answered:
+            self._fed_bytes = self._flushed_bytes
+        self._flushed_bytes = self._sender.text_bytes
 
     def fed(self) -> None:
         """Take the text so far as answered."""
@@ -321,6 +326,10 @@ class Leg:
             error = SynthesisError(event.reason, event.message)
         elif not self._protocol.stop_sent:
             error = StreamInterrupted("the service finished before all text was sent")
+        elif self.reused and self.intake.first_audio_s is None and not self.speechless:
+            # The one before on this socket may have been finished twice.
+            self._end(StreamInterrupted("the service finished without audio"), stale=True)
+            return
         else:
             try:
                 self.intake.check_whole()
@@ -333,10 +342,12 @@ class Leg:
         self._end(error, stale=False)
 
     def _end(self, error: FishLiveError, *, stale: bool) -> None:
-        error.trace_id = error.trace_id or self.trace_id
-        self._line.target.scrub(error)
-        self.cut(error, stale=stale)
-        self._owner.stumbled(error, stale=stale)
+        try:
+            error.trace_id = error.trace_id or self.trace_id
+            self._line.target.scrub(error)
+        finally:  # whatever else is wrong, nobody waits for an utterance that is over
+            self.cut(error, stale=stale)
+            self._owner.stumbled(error, stale=stale)
 
     def _rest(self) -> None:
         self._sender.detach()

@@ -20,7 +20,7 @@ from fishlive.transport.socket import Connect, Socket, Target
 from fishlive.wire.events import Failure, decode
 
 READY_TRIES: Final = 3
-"""Connections ``ready`` waits for, one after the other, before it says that none stays open."""
+"""Connections ``ready`` waits for before it says that none stays open."""
 
 IDLE_DOUBT_S: Final = 1.0
 """After so many idle seconds a socket may be closing at the service: several round trips."""
@@ -101,15 +101,16 @@ class Line:
             APIStatusError: The service refused; told once.
             SlotTimeout: Opening it needs a slot, and all stayed taken.
         """
-        for _ in range(READY_TRIES + 1):
+        for tries in range(READY_TRIES + 1):
             if self._error is not None:
                 raise self._take_error()
             if self._idle is not None or self._lent is not None or self._closed:
                 return
+            if tries == READY_TRIES:
+                raise ConnectionLost("the service does not keep connections open")
             await self._gate.reserve()
             self.warm(keep_error=True)
             await self._ready.wait()
-        raise self._error or ConnectionLost("the service does not keep connections open")
 
     def expect(self, caller: Caller) -> None:
         """Have a socket opened for ``caller``, who has nothing to say yet and so needs no slot."""
@@ -167,10 +168,7 @@ class Line:
         return closing or idle_s > MAX_AGE_S
 
     def _adopt(self) -> bool:
-        """Take a warm socket from the reserve; return whether there was one.
-
-        What is being opened is given up for it.
-        """
+        """Take a warm socket instead of what is being opened; return whether there was one."""
         if self._standby is None or self._starting:
             return False
         self._starting = True  # as in `warm`
@@ -245,13 +243,7 @@ class Line:
 
     def cut(self) -> None:
         """Cut what is there, stop what is being opened: nobody is left to wait. Idempotent."""
-        self._closed = True
-        self._openings += 1
-        self._ready.set()
-        self._error = None
-        self._gate.close()
-        socket, self._idle = self._idle, None
-        opening, self._opening = self._opening, None
+        socket, opening = self._shut()
         if opening is not None:
             opening.cancel()
         if socket is not None:
@@ -263,13 +255,7 @@ class Line:
 
         Cancelling cuts the socket at once.
         """
-        self._closed = True
-        self._openings += 1
-        self._ready.set()
-        self._error = None
-        self._gate.close()
-        socket, self._idle = self._idle, None
-        opening, self._opening = self._opening, None
+        socket, opening = self._shut()
         try:
             if opening is not None:
                 opening.cancel()
@@ -281,14 +267,31 @@ class Line:
                 socket.abort()
             self._gate.cut()
 
+    def _shut(self) -> tuple[Socket | None, asyncio.Task[None] | None]:
+        """Begin nothing any more; return what is idle and what is being opened."""
+        self._closed = True
+        self._openings += 1
+        self._ready.set()
+        self._error = None
+        self._gate.close()
+        socket, self._idle = self._idle, None
+        opening, self._opening = self._opening, None
+        return socket, opening
+
     def on_message(self, message: bytes | memoryview) -> None:
-        """Remember a refusal, which may come with the 101; count whatever else nobody asked for."""
+        """Remember a refusal, which may come with the 101; count whatever else nobody asked for.
+
+        A connection that says more of an utterance that is over would say it into the next one.
+        """
         try:
             event = decode(message)
         except ProtocolError:
             event = None
         if not isinstance(event, Failure):
             self.stray += 1
+            if event is not None and self._idle is not None and self._idle_was_used:
+                self._idle.abort()
+                self.on_closed(ConnectionLost("the connection speaks unasked"))
             return
         error = refusal(event, spoken=False)
         idle, self._idle = self._idle, None
@@ -391,8 +394,7 @@ class Line:
 
     def _take_error(self) -> FishLiveError:
         error, self._error = self._error, None
-        if error is not None:
-            self.target.scrub(error)
-        self._ready.clear()
         assert error is not None  # noqa: S101  # both callers have looked
+        self.target.scrub(error)
+        self._ready.clear()
         return error

@@ -76,7 +76,7 @@ class Past:
     def end(self, leg: Leg) -> None:
         """Take the sums of a leg that is over, before the buffer loses any of its audio."""
         self._slot_wait_s += leg.waiting_s()
-        self._messages += leg.heard
+        self._messages += leg.heard + leg.intake.empty
 
     def close(self, leg: Leg, char: int, prefix: str, said_s: float) -> None:
         """Take the text and words of a leg whose audio stays, as far as the buffer holds it.
@@ -174,6 +174,8 @@ class Past:
         silence_s = intake.leading_silence_s if first is None else self._leading_silence_s
         header_bytes = WAV_HEADER_BYTES if self._plan.request.effective_format == "wav" else 0
         payload_bytes = max(0, buffer.received_bytes - header_bytes)
+        # Only PCM goes on over another leg: what says its own length is all of this one.
+        length_s = intake.audio_s
         return UtteranceStats(
             connect_s=None if leg.handshake is None else leg.handshake.connect_s,
             slot_wait_s=self._slot_wait_s + leg.waiting_s(),
@@ -181,9 +183,9 @@ class Past:
             first_text_s=None if text_s is None else text_s - began_s,
             first_audio_s=None if text_s is None or audio_s is None else audio_s - text_s,
             leading_silence_s=silence_s,
-            audio_s=payload_bytes / self._bytes_per_s,
+            audio_s=payload_bytes / self._bytes_per_s if length_s is None else length_s,
             wall_s=ended_s - began_s,
-            messages=self._messages + leg.heard,
+            messages=self._messages + leg.heard + leg.intake.empty,
             audio_bytes=buffer.received_bytes,
             text_utf8_bytes=sender.text_bytes,
             peak_buffer_bytes=buffer.peak_bytes,

@@ -126,8 +126,8 @@ def _all_said(scene: Scene) -> bool:
     found = borders(scene.latest, match)
     if not found or has_speech(scene.text[found[-1].char :]):
         return False
-    last = found[-1]
-    return last.next_s is None and last.end_s + BLIND_REACH_S <= scene.received_s
+    last, placed = found[-1], scene.latest[-1].end_s > scene.latest[-1].start_s
+    return placed and last.next_s is None and last.end_s + BLIND_REACH_S <= scene.received_s
 
 
 def _exact(scene: Scene, seam: Seam) -> Continuation:

@@ -85,7 +85,12 @@ class Feeder:
             await _close_unread(self._source)
             return
         try:
-            await self._carry(turn)
+            items, to_close = self._opened()
+            try:
+                await _add_all(turn, items)
+            except BaseException:
+                await _close(*to_close)
+                raise
             self._over = True
             turn.end_text()
         except asyncio.CancelledError as error:
@@ -100,28 +105,21 @@ class Feeder:
                 return
             self._over = True
             turn.fail(error)
-            if not isinstance(error, Exception):
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # the loop's, and not ours alone
                 raise
 
-    async def _carry(self, turn: Turn) -> None:
+    def _opened(self) -> tuple[AsyncIterator[Any], tuple[object, ...]]:
+        """Return the iterator of the source, and what to close if it is not read to its end."""
         source = self._source
         if isinstance(source, str):
             source = (source,)
         if isinstance(source, (list, tuple)):
-            await _add_all(turn, _Listed(source))
-            return
-        items: AsyncIterator[Any]
+            return _Listed(source), ()
         if isinstance(source, AsyncIterable):
-            items = source.__aiter__()
-            to_close: tuple[object, ...] = (items, source)
-        else:
-            items = Pull(iter, source)
-            to_close = (items,)  # the thread closes the source itself, where it runs
-        try:
-            await _add_all(turn, items)
-        except BaseException:
-            await _close(*to_close)
-            raise
+            items: AsyncIterator[Any] = source.__aiter__()
+            return items, (items, source)
+        pull = Pull(iter, source)
+        return pull, (pull,)  # the thread closes the source itself, where it runs
 
 
 class _Steps(Coroutine[Any, None, None]):

@@ -33,7 +33,7 @@ class UtteranceStats:
         first_text_s: From the beginning of the utterance to the first speakable text sent.
         first_audio_s: From the first speakable text sent to the first audio received.
         leading_silence_s: Silence the audio begins with (PCM only).
-        audio_s: Audio received: exact for PCM and WAV, else from the bitrate.
+        audio_s: Audio received: exact for PCM, WAV and Opus, by the bitrate for MP3.
         wall_s: From the beginning to the end, or to now.
         messages: Audio messages received.
         audio_bytes: Audio received.

@@ -242,7 +242,8 @@ def audio_bytes_per_second(request: TTSRequest) -> float:
     """Return how many bytes one second of the audio has.
 
     Exact for pcm and wav (its header aside) and near for mp3. For opus it is the bitrate that was
-    asked for, or 32 kbit/s if none was, without the container's few per cent.
+    asked for, or 32 kbit/s if none was, which may be off by half: how long it plays is told by
+    its pages only, see :mod:`fishlive.audio.ogg`.
     """
     kind = request.effective_format
     if kind == "mp3":

@@ -11,10 +11,8 @@ from typing import Any, Final, Literal, get_args
 from fishlive.errors import ConfigError
 from fishlive.faults import Fault, read_faults
 from fishlive.limits import MAX_MESSAGE_BYTES, MIB
+from fishlive.secret import LOCAL_KEY
 from fishlive.server.guard import check_idle, check_keys
-
-DEFAULT_KEY: Final = "local"
-"""The only key that opens a local server unless told otherwise: short, and no real key's shape."""
 
 DEFAULT_CONCURRENCY: Final = 1000
 """Utterances at once, unless told otherwise: a bound on memory, out of the way of a test that is
@@ -138,7 +136,7 @@ class Settings:
             otherwise they are recorded and left alone.
     """
 
-    keys: tuple[str, ...] = field(default=(DEFAULT_KEY,), repr=False)
+    keys: tuple[str, ...] = field(default=(LOCAL_KEY,), repr=False)
     accept_any_key: bool = False
     allow_remote: bool = False
     credit: float | None = None

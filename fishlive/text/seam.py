@@ -101,7 +101,12 @@ def find_seam(
     match = match_words(words, text)
     if not match.aligned:
         return NoSeam.UNALIGNED
-    usable = [border for border in borders(words, match) if border.end_s > played_s + lead_s]
+    unplaced = set(_unplaced(words))
+    usable = [
+        border
+        for border in borders(words, match)
+        if border.end_s > played_s + lead_s and border.end_s not in unplaced
+    ]
     ends = list(sentence_ends(text))
     cutter = _Cutter(received_s, find_pause)
     for border in reversed(usable):
@@ -194,6 +199,20 @@ def _end_at(border: Border, ends: list[int], text: str) -> int | None:
     if not between:
         return ends[at]
     return None if any(unit.key for unit in between) else border.char
+
+
+def _unplaced(words: Sequence[SpokenWord]) -> Iterator[float]:
+    """Yield the ends of words without a length, and of those before them.
+
+    The aligner could not place such a word; either of the two may sound on behind its end.
+    """
+    before: SpokenWord | None = None
+    for word in words:
+        if word.end_s <= word.start_s:
+            yield word.end_s
+            if before is not None:
+                yield before.end_s
+        before = word
 
 
 def _in_order(words: Sequence[SpokenWord]) -> bool:

@@ -95,7 +95,10 @@ def _refusal(error: WSHandshakeError) -> FishLiveError:
         return UpgradeError("something answered that does not speak HTTP")
     if status == 101:
         why = plain_text(str(error))
-        return UpgradeError(f"the answer is no WebSocket upgrade: {why}", status=status)
+        # It wants "Connection: upgrade" alone, where the RFC (6455, 4.1) has a list.
+        other = '; transport="aiohttp" takes lists' if "," in headers.get("connection", "") else ""
+        said = f"the answer is no WebSocket upgrade: {why}{other}"
+        return UpgradeError(said, status=status)
     body = error.raw_body or b""
     chunked = "chunked" in headers.get("transfer-encoding", "")
     return refusal(status, headers, unchunk(body) if chunked else body)

@@ -226,6 +226,8 @@ def _malformed(where: str, expected: str, value: object) -> NoReturn:
 def _reason(value: object) -> str:
     if value is None:
         return "no reason given"
+    if value != SUCCESS and plain_text(value) == SUCCESS:  # "stop" with something around it
+        return plain_text(repr(value))
     return plain_text(value) or f"unreadable reason of type {type(value).__name__}"
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fishlive.bench.compare import blind, check, check_limits, compare, describe, fails
+from fishlive.bench.compare import (
+    blind,
+    check,
+    check_counts,
+    check_limits,
+    compare,
+    describe,
+    fails,
+)
 from fishlive.bench.records import Combination, Record, Result
 from fishlive.bench.summary import cell_of
 from fishlive.errors import ConfigError
@@ -226,3 +235,25 @@ def test_the_same_seed_tells_the_same() -> None:
     """Two people with the same two files read the same table."""
     base, new = result(latencies(50, 1)), result(latencies(50, 2))
     assert describe(compare(base, new, seed=3)) == describe(compare(base, new, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("base", "runs", "why"),
+    [
+        (40, 19, "p95 cannot be told from 19 utterances (--runs): it takes 20 at least"),
+        (19, 40, "p95 cannot be told from 19 utterances (the base): it takes 20 at least"),
+        (19, None, "(the base)"),
+    ],
+)
+def test_a_limit_that_can_never_be_told_is_refused(base: int, runs: int | None, why: str) -> None:
+    """By what is asked for and by what the base has, before anything is measured."""
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        check_counts(result(latencies(base, 1)), runs, [COLD], {"p50": 0.1, "p95": 0.1})
+
+
+def test_a_limit_that_may_be_told_is_not_refused() -> None:
+    """Nor one on failures, nor on a combination that the base does not have."""
+    few = result(latencies(3, 1))
+    check_counts(result(latencies(40, 1)), 40, [COLD], {"p95": 0.1})
+    check_counts(few, 3, [COLD], {"p50": 0.1, "failures": 0.01})
+    check_counts(few, 3, [REUSED], {"p95": 0.1})

@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         ("[" * 100_000, "not JSON"),
         ("[]", "is no fishlive.bench file"),
         ('{"kind": "other"}', "is no fishlive.bench file"),
-        (changed(schema=2), "is of version 2, and this fishlive reads version 1"),
+        (changed(schema=1), "is of version 1, and this fishlive reads version 2"),
         (changed(schema="1"), "is of version '1'"),
         (changed(more=1), "more: Unexpected keyword"),
         (changed(cells=None), "cells: Input should be a valid"),

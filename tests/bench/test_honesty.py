@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -40,6 +42,36 @@ def test_a_busy_machine_says_so(client: Client, why: str) -> None:
     assert why in said
 
 
+def test_a_late_loop_bounds_nothing() -> None:
+    """How late latencies may be cannot be told from how late one process is."""
+    (said,) = limits(replace(IDLE, lag_p99_s=0.013))
+    assert "at times by more than that" in said
+
+
+def test_a_full_machine_is_no_service() -> None:
+    """With the local server on the same cores the latencies are the machine's, and that is said."""
+    (said,) = limits(replace(IDLE, machine_busy=0.97, server_cpu_s=3.0))
+    assert said == (
+        "this machine was full: 97% of its cores' time was used, by this tool, the local server "
+        "and others; latencies are those of a full machine, not of a service"
+    )
+    (said,) = limits(replace(IDLE, machine_busy=0.97))
+    assert "by this tool and others" in said, "somebody else's work counts too"
+    assert limits(replace(IDLE, machine_busy=0.8, server_cpu_s=3.0)) == ()
+
+
+def test_a_local_server_that_works_all_the_time_is_the_limit() -> None:
+    """Also where other cores are idle."""
+    (said,) = limits(replace(IDLE, machine_busy=0.3, server_cpu_s=9.5))
+    assert "the local server was the limit: it used 95% of a core" in said
+
+
+def test_a_machine_may_be_full_in_a_moment() -> None:
+    """A loop that is starved is looked at rarely: that is no reason to say nothing."""
+    (said,) = limits(replace(IDLE, wall_s=0.9, lag_samples=12, machine_busy=1.0))
+    assert "this machine was full" in said
+
+
 def test_a_moment_says_nothing() -> None:
     """The first second imports and compiles: no judgement by that."""
     assert limits(Client(0.1, 0.1, 0.09, 0.09, 0.09, 10)) == ()
@@ -50,6 +82,17 @@ async def test_a_watch_can_be_read_afterwards() -> None:
     async with Watch() as watch:
         pass
     assert watch.client() is watch.client()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_a_watch_looks_at_the_server_too() -> None:
+    """The CPU time of a process that is named; without one there is none."""
+    async with Watch(os.getpid()) as watch:
+        pass
+    assert watch.client().server_cpu_s is not None
+    async with Watch() as watch:
+        pass
+    assert watch.client().server_cpu_s is None
 
 
 async def test_the_tool_is_measured() -> None:
@@ -95,6 +138,7 @@ def test_a_result_says_who_measured_what() -> None:
 async def test_the_local_server_is_another_process() -> None:
     """It speaks, and is gone behind the block."""
     async with local_server({"profile": "instant"}) as service:
+        assert service.process not in {None, os.getpid()}
         result = await Runner(plan(runs=2), service, measure_overhead=False).run()
     assert result.cells[0].finished == 2
     with pytest.raises(Exception, match="reach"):

@@ -333,3 +333,30 @@ def test_every_step_has_a_colour() -> None:
     for name in (*PATH, "connect_s"):
         assert f".{_colour(name)} {{" in style
         assert name in METRICS
+
+
+def test_the_warm_up_has_a_line_of_its_own_in_the_costs() -> None:
+    """A row and its hour of audio cost what was measured; the sum is all that was billed."""
+    made = [record(0.1), record(0.1, warmup=True)]
+    said = page(replace(result([]), cells=(cell_of(COLD, made),)))
+    costs = said[said.index('<section id="cost"') :]
+    assert "<td>13</td><td>$0.0002</td><td>1.0</td><td>$0.72</td>" in costs
+    assert '<th scope="row">to warm up</th><td>13</td><td>$0.0002</td>' in costs
+    assert "<td>26</td><td>$0.0004</td>" in costs
+
+
+def test_a_tile_doubts_as_the_table_does() -> None:
+    """A percentile from too few samples has its mark there too; from enough it has none."""
+    assert "<dd>100.0?<small>" in page(result([0.1]))
+    enough = page(result([0.1] * 200))
+    assert "<dd>100.0<small>" in enough
+    assert "100.0?<small>" not in enough
+
+
+def test_the_page_names_the_program_that_made_it() -> None:
+    """In its command line, and nowhere else."""
+    made = result([0.1])
+    where = replace(made.environments[0], program="locust", command=("-f", "x.py"))
+    said = page(replace(made, environments=(where,)))
+    assert "<td>locust -f x.py</td>" in said
+    assert ">program<" not in said

@@ -20,6 +20,7 @@ import pytest
 from fishlive.bench.files import read_records, read_result
 from fishlive.bench.records import Record, Result
 from fishlive.bench.summary import histograms
+from fishlive.bench.tables import heading
 from fishlive.server import LocalServer
 
 pytestmark = [
@@ -219,6 +220,8 @@ async def test_one_process_runs_without_a_page(tmp_path: Path) -> None:
     (cell,) = result.cells
     assert (cell.started, cell.finished, result.partial) == (6, 6, None)
     assert (result.config.target, result.config.runs) == (url, 6)
+    assert "the result is in all.json" in said
+    assert "made by: locust -f" in "\n".join(heading(result))
 
 
 async def test_latency_counts_from_the_intended_start(tmp_path: Path) -> None:
@@ -335,6 +338,7 @@ async def test_the_key_comes_from_the_environment_only(tmp_path: Path) -> None:
         ("--fishlive-workload", "nowhere.txt", "cannot read nowhere.txt"),
         ("--fishlive-model", "s3", "model s3 is unknown"),
         ("--fishlive-json", "no/such/folder.json", "cannot write no/such/folder.json"),
+        ("--fishlive-json", str(EXAMPLE), "exists: choose another name, or use --fishlive-force"),
         ("--host", "http://192.0.2.1", "would show the key to the network"),
     ],
 )
@@ -382,7 +386,7 @@ async def test_the_web_page_runs_tests_but_does_not_say_where_the_key_goes(
     ]
     assert began["success"] is True
     rows = {row["name"]: (row["num_requests"], row["num_failures"]) for row in stats["stats"]}
-    assert rows["utterance"] == rows["latency"] == (6, 0)
+    assert rows["utterance"] == rows["latency"] == rows["Aggregated"] == (6, 0)
     assert code == 0, single.said
     assert read_result(tmp_path / "all.json").cells[0].finished == 6
 

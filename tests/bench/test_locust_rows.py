@@ -77,5 +77,8 @@ def test_a_line_has_no_percentile_without_samples_enough() -> None:
     few = summary(cell_of(COLD, [record(0.1)] * 20))
     many = summary(cell_of(COLD, [record(0.1)] * 200))
 
+    broken = summary(cell_of(COLD, [record(0.1)], partial="stopped"))
+
+    assert broken.endswith("0 cancelled (partial)")
     assert few == "picows, 1 at once: 20 finished, 0 failed, 0 cancelled, p50 100 ms"
     assert many.endswith("p50 100 ms, p95 100 ms")

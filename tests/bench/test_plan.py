@@ -71,3 +71,10 @@ def test_a_budget_says_no_without_spending() -> None:
     budget = Budget(1.0)
     assert [budget.take(cost) for cost in (0.6, 0.6, 0.4)] == [True, False, True]
     assert budget.spent_usd == pytest.approx(1.0)
+
+
+def test_a_budget_for_nothing_is_refused() -> None:
+    """Not even the shortest text fits in; a model that costs nothing does."""
+    with pytest.raises(ConfigError, match="allows no utterance"):
+        plan(budget_usd=0.0)
+    assert plan(budget_usd=0.0, matrix={"model": ("s2.1-pro-free",)}).budget_usd == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from fishlive.bench.streams import pace
 from fishlive.bench.workload import Prompt
 from fishlive.errors import APIStatusError, ServerClosed, SynthesisError, TLSError
 from fishlive.transport.socket import Handshake
+from tests.audio.test_ogg import opening, page
 
 STEPS = ("queue_s", "connect_s", "slot_s", "text_wait_s", "other_s", "first_audio_s")
 some = st.floats(0, 3, allow_nan=False)
@@ -46,6 +47,21 @@ def test_the_path_has_no_holes(
     steps = [getattr(record, name) or 0.0 for name in STEPS]
     assert min(steps) >= 0
     assert record.response_s == pytest.approx(sum(steps), abs=1e-9)
+
+
+async def test_opus_arrives_by_the_pages_of_each_chunk() -> None:
+    """A second of it is there when the page that ends it is: a player has what came, no more."""
+    found = replace(trace(), sound=Sound(4_000.0, None, opus=True))
+    for chunk in (opening() + page(312 + 48_000), page(312 + 72_000)[:-1], b"x"):
+        found.on_chunk(chunk)
+    assert found._audio_s() == pytest.approx([1.0, 0.5, 0.0])
+
+
+async def test_what_only_claims_to_be_opus_goes_by_its_size() -> None:
+    """Something that is no Ogg has no pages."""
+    found = replace(trace(), sound=Sound(4_000.0, None, opus=True))
+    found.on_chunk(bytes(2_000))
+    assert found._audio_s() == [0.5]
 
 
 @dataclass(frozen=True)

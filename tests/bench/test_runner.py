@@ -133,6 +133,20 @@ def test_an_open_loop_blames_a_stall_for_all_it_delays() -> None:
     assert [r.first_audio_s for r in result.records] == pytest.approx([1.0, 0, 0, 0, 0], abs=EXACT)
 
 
+def test_starts_that_were_held_back_are_told() -> None:
+    """How many, and by how much the rate fell short of what was asked for."""
+    what = plan(runs=11, matrix={"rate": (10.0,)}, max_in_flight=1)
+    (said,) = measured(Delays(first_audio_s=0.2), what).notes
+    assert "10/s: 10 of 11 starts were held back because 1 were under way" in said
+    assert "5/s were begun, -50% of what was asked for" in said
+
+
+def test_a_loop_that_keeps_up_says_nothing() -> None:
+    """The rate was reached."""
+    what = plan(runs=5, matrix={"rate": (10.0,)}, max_in_flight=2)
+    assert measured(Delays(first_audio_s=0.05), what).notes == ()
+
+
 def test_a_closed_loop_keeps_so_many_going() -> None:
     """With three at once, six utterances of a second take two seconds."""
     delays = Delays(first_audio_s=1.0)
@@ -146,7 +160,29 @@ def test_warming_up_does_not_count() -> None:
     result = measured(Delays(), plan(runs=3, warmup=2))
     assert [record.warmup for record in result.records] == [True, True, False, False, False]
     assert (result.cells[0].started, result.cells[0].finished) == (3, 3)
-    assert result.cells[0].text_utf8_bytes == 5 * 13, "but it is paid for"
+    assert result.cells[0].text_utf8_bytes == 3 * 13
+    assert result.billed[0] == 5 * 13, "but it is paid for"
+
+
+MANY = Workload("many", "", tuple(Prompt(f"p{n}", f"Text {n}.", "en") for n in range(7)))
+
+
+def test_every_row_speaks_the_same_texts() -> None:
+    """In the same order, however many warm up: what differs is not what was said."""
+    what = plan(runs=10, workload=MANY, warmup=None, matrix={"concurrency": (1, 2, 5)})
+    result = measured(Delays(), what)
+    spoken = [
+        [r.prompt for r in result.records if r.cell == cell and not r.warmup] for cell in range(3)
+    ]
+    assert spoken[0] == spoken[1] == spoken[2]
+    assert [sum(r.warmup for r in result.records if r.cell == cell) for cell in range(3)] == [
+        1,
+        2,
+        5,
+    ]
+    first, second, third = result.cells
+    assert first.text_utf8_bytes == second.text_utf8_bytes == third.text_utf8_bytes
+    assert first.audio_s == pytest.approx(second.audio_s) == pytest.approx(third.audio_s)
 
 
 def test_time_ends_a_cell() -> None:
@@ -159,7 +195,17 @@ def test_time_ends_a_cell() -> None:
 def test_a_known_p95_ends_a_cell() -> None:
     """With latencies that are all the same, the interval is narrow once there is one."""
     what = plan(until=Until(runs=500, until_ci=0.05))
-    assert measured(Delays(first_audio_s=0.1), what).cells[0].finished < 150
+    result = measured(Delays(first_audio_s=0.1), what)
+    finished = result.cells[0].finished
+    assert finished < 150
+    (said,) = result.notes
+    assert f"stopped after {finished} utterances: the p95 is known to ±0.0% (5.0% asked)" in said
+
+
+def test_a_p95_that_stays_unknown_is_told() -> None:
+    """The other limit came first: nobody may take the p95 for known."""
+    (said,) = measured(Delays(), plan(until=Until(runs=5, until_ci=0.05))).notes
+    assert "after 5 utterances the p95 is not known at all, and ±5.0% was asked" in said
 
 
 def test_the_budget_is_never_exceeded() -> None:
@@ -167,7 +213,7 @@ def test_the_budget_is_never_exceeded() -> None:
     each_usd = 13 * 15e-6
     result = measured(Delays(), plan(runs=10, budget_usd=3.5 * each_usd))
     assert result.cells[0].finished == 3
-    assert result.cells[0].cost_usd <= 3.5 * each_usd
+    assert result.billed[1] <= 3.5 * each_usd
     assert "budget" in (result.partial or "")
 
 

@@ -41,11 +41,19 @@ async def test_audio_is_measured(transport: str, socket: str) -> None:
 
 @pytest.mark.parametrize("audio", ["mp3", "opus", "wav"])
 async def test_other_formats_have_no_first_sound(audio: str) -> None:
-    """Only PCM can be looked into; seconds of the others go by their size."""
+    """Only PCM can be looked into."""
     *_, record = await measured("picows", format=(audio,))
     assert record.leading_silence_s is None
     assert record.audible_s is None
     assert record.audio_s > 0.3
+
+
+@pytest.mark.parametrize("transport", ["picows", "rest"])
+async def test_opus_is_as_long_as_what_it_was_made_of(transport: str) -> None:
+    """By its pages, to 20 ms, which its last packet is filled up to."""
+    *_, pcm = await measured(transport)
+    *_, opus = await measured(transport, format=("opus",))
+    assert opus.audio_s == pytest.approx(pcm.audio_s, abs=0.02)
 
 
 async def test_a_call_waits_for_the_whole_text() -> None:

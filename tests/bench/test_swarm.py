@@ -82,7 +82,9 @@ def test_sums_are_those_of_the_pooled_utterances(
         plain = dataclasses.replace(cell.combination, concurrency=None)
         expected = cell_of(plain, pooled.pop(plain))
         assert cell.cost_usd == pytest.approx(expected.cost_usd)
+        assert cell.warmup_cost_usd == pytest.approx(expected.warmup_cost_usd)
         same: dict[str, Any] = {"combination": plain, "cost_usd": expected.cost_usd, "client": ()}
+        same["warmup_cost_usd"] = expected.warmup_cost_usd
         assert dataclasses.replace(cell, **same) == dataclasses.replace(
             expected, failures=cell.failures
         )
@@ -157,6 +159,16 @@ def test_problems_and_ends_of_workers_add_up() -> None:
 
     assert pool.ended == 2
     assert made(pool, partial="stopped").partial == "stopped; no key"
+
+
+def test_rows_of_a_partial_test_are_partial() -> None:
+    """All were under way when it ended."""
+    tally, pool = Tally(), Pool()
+    tally.add(COLD_ALONE, record(0.1))
+    pool.add("a", told(tally))
+
+    assert [cell.partial for cell in made(pool, partial="stopped").cells] == ["stopped"]
+    assert [cell.partial for cell in made(pool).cells] == [None]
 
 
 def test_each_worker_tells_of_its_machine() -> None:

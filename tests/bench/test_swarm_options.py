@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,7 +72,7 @@ def test_the_page_does_not_ask_for_files() -> None:
     add_options(parser)
     hidden = {a.dest for a in parser.actions if not getattr(a, "include_in_web_ui", True)}
 
-    assert hidden == {"fishlive_workload", "fishlive_json"}
+    assert hidden == {"fishlive_workload", "fishlive_json", "fishlive_force"}
 
 
 def test_a_class_may_differ() -> None:
@@ -162,3 +164,18 @@ def test_a_file_that_cannot_be_written_is_refused() -> None:
     for path in ("/", "no/such/folder.json"):
         with pytest.raises(ConfigError, match="cannot write"):
             check_writable(path)
+
+
+def test_a_device_is_no_file_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written to also where nobody but root may make files."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert check_writable(os.devnull) == Path(os.devnull)
+
+
+def test_a_file_is_replaced_only_if_told(tmp_path: Path) -> None:
+    """As with the command."""
+    path = tmp_path / "all.json"
+    path.write_text("precious")
+    with pytest.raises(ConfigError, match="exists: choose another name, or use --fishlive-force"):
+        check_writable(str(path))
+    assert check_writable(str(path), force=True) == path

@@ -21,7 +21,7 @@ def test_a_p99_needs_a_thousand_samples() -> None:
     assert cell_texts(1000)["p99"] == "100.0"
     assert cell_texts(999)["p99"] == "100.0?"
     said = "\n".join(remarks(result([0.1] * 999)))
-    assert "too few samples for that percentile (p99: 1,000)" in said
+    assert "a ? marks a percentile from too few samples (p99: 1,000): do not" in said
     assert "too few" not in "\n".join(remarks(result([0.1] * 1000)))
 
 
@@ -86,8 +86,25 @@ def test_what_a_reader_must_know_is_said() -> None:
 def test_the_heading_says_how_to_do_it_again() -> None:
     """Target, workload, seed, versions, and the command."""
     said = "\n".join(heading(result([0.1])))
-    for part in ("local: workload hello (1 texts), seed 1", "CPython 3", "fishlive bench"):
+    for part in ("local: workload hello (1 text), seed 1", "CPython 3", "fishlive bench"):
         assert part in said
+
+
+def test_a_row_costs_what_was_measured() -> None:
+    """Not the warm-up: that is in the total, which says so."""
+    made = [record(0.1), record(0.1, warmup=True), record(0.1, warmup=True)]
+    shown = replace(result([]), cells=(cell_of(COLD, made),))
+    columns, (row,) = summary(shown)
+    assert dict(zip(columns, row, strict=True))["cost"] == "$0.0002"
+    said = "\n".join(remarks(shown))
+    assert "cost: 39 bytes of UTF-8, $0.0006 by the price list, $0.0004 of it to warm up" in said
+
+
+def test_the_heading_names_the_program() -> None:
+    """A load test was made by another command."""
+    made = result([0.1])
+    where = replace(made.environments[0], program="locust", command=("-f", "x.py"))
+    assert "made by: locust -f x.py" in list(heading(replace(made, environments=(where,))))
 
 
 def test_failures_name_their_combination() -> None:
@@ -98,3 +115,28 @@ def test_failures_name_their_combination() -> None:
     said = list(remarks(shown))
     assert "failed: 1 of 2 with ServerError (whole)" in said
     assert "failed: 1 of 2 with ServerError (60)" in said
+
+
+def test_a_limit_names_its_combination() -> None:
+    """The first few; of the others, how many."""
+    busy = Client(1.0, 1.0, 0.0, 0.0, 0.0, 100, ("this machine was full: …",))
+    cells = tuple(
+        cell_of(replace(COLD, concurrency=n), [record(0.1)], client=(busy,) if n else ())
+        for n in range(7)
+    )
+    said = [line for line in remarks(replace(result([]), cells=cells)) if "machine" in line]
+    assert said[:4] == [f"this machine was full: … ({n} at once)" for n in (1, 2, 3, 4)]
+    assert said[4:] == ["this machine was the limit in 2 more combinations"]
+
+
+def test_a_task_has_no_sound() -> None:
+    """No column and no step of what its transport cannot have, and no audio of 0 seconds."""
+    task = record(0.1, first_audio_s=None, audio_s=0.0, text_wait_s=0.0, other_s=0.0)
+    task = replace(task, latency_s=None)
+    made = cell_of(replace(COLD, transport="acedata"), [task])
+    shown = replace(result([]), cells=(made,))
+    assert summary(shown)[0] == ["n", "p50", "p95", "p99", "cost"]
+    assert [row[0] for row in steps(shown)[1]] == ["queue", "wait for text", "wall"]
+    both = replace(shown, cells=(made, cell_of(COLD, [record(0.1, slot_s=0.0)])))
+    slot = next(row for row in steps(both)[1] if row[0] == "slot")
+    assert slot == ["slot", "-", "0.0"]

@@ -47,6 +47,15 @@ def test_every_text_comes_before_one_comes_again() -> None:
     assert first[:count] != first[count:]
 
 
+def test_texts_that_warm_up_have_an_order_apart() -> None:
+    """The same for the same seed, and not the one that is measured."""
+    workload = load("short")
+    count = len(workload.prompts)
+    first = [p.id for p in itertools.islice(workload.order(5, warmup=True), count)]
+    assert first == [p.id for p in itertools.islice(workload.order(5, warmup=True), count)]
+    assert first != [p.id for p in itertools.islice(workload.order(5), count)]
+
+
 def test_the_hash_is_of_what_is_spoken() -> None:
     """Another name or id changes nothing; another text does."""
     one = Workload("a", "x", (Prompt("p", "Hello."),))

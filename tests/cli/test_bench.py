@@ -36,7 +36,7 @@ async def test_a_run_without_a_key(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "what came out" in shown.out
     assert "first audio" in shown.out
     assert "overhead of this tool" in shown.out
-    assert "too few samples for that percentile" in shown.out
+    assert "a ? marks a percentile from too few samples" in shown.out
     found = read_result(files["json"])
     assert [cell.finished for cell in found.cells] == [3, 3]
     assert found.cells[1].reused == 2
@@ -171,7 +171,15 @@ def test_a_signal_writes_what_there_is(name: str, code: ExitCode, tmp_path: Path
         (("--concurrency", "two"), "--concurrency: two"),
         (("--latency", "lowish"), "--latency"),
         (("--runs", "0"), "--runs"),
-        (("--until-ci", "5%"), "--until-ci: add --runs or --time"),
+        (("--until-ci", "0"), "--until-ci: over 0% and under 100%, not 0"),
+        (("--until-ci", "5"), "--until-ci: over 0% and under 100%, not 5 (did you mean 5%?)"),
+        (("--budget", "0"), "--budget: $0 allows no utterance: the shortest costs $0.000"),
+        (("--concurrency", ","), "--concurrency: no value in ,"),
+        (("--workload", ""), "--workload: no name: one of mixed, short"),
+        (("--jsonl", "-"), "--jsonl: only --json writes to standard output"),
+        (("--html", "-"), "--html: only --json writes to standard output"),
+        (("--html", "x", "--json", "x"), "--html and --json are the same file: x"),
+        (("--jsonl", "x", "--json", "./x"), "--jsonl and --json are the same file: x"),
         (("--until-ci", "x", "--runs", "9"), "--until-ci: a percentage"),
         (("--fail-over", "p95=10%"), "needs --compare"),
         (("--fail-over", "p95", "--compare", "x"), "such as p95=10%"),
@@ -245,7 +253,7 @@ async def test_a_run_that_is_worse_than_its_base_fails(
     options = ("--compare", str(quick), "--json", str(path), "--html", str(page))
     async with LocalServer() as server:
         code = await call("bench", "--url", server.url, *QUICK, *options, "--fail-over", "p50=10%")
-    assert code == ExitCode.FAILED
+    assert code == ExitCode.WORSE == 6
     shown = capsys.readouterr()
     assert "against the base" in shown.out
     assert "worse than allowed: latency p50 +" in shown.err
@@ -266,12 +274,14 @@ async def test_a_run_that_is_better_than_its_base_passes(
 async def test_too_few_runs_for_a_limit_are_no_success(
     key: None, slow: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three utterances have no p95: the command is wrong, and says what it takes."""
+    """Three utterances have no p95: it says what it takes, before anything is measured."""
     options = ("--compare", str(slow), "--fail-over", "p95=10%")
     async with LocalServer() as server:
         code = await call("bench", "--url", server.url, *QUICK, *options)
     assert code == ExitCode.USAGE
-    assert "--fail-over: p95 cannot be told from 3 utterances" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "p95 cannot be told from 3 utterances (--runs): it takes 20 at least" in shown.err
+    assert shown.out == ""
 
 
 @pytest.mark.parametrize(
@@ -314,7 +324,7 @@ def test_files_are_compared_with_the_first(
     assert shown.count("against the base") == 2
     limit = ["--fail-over", "p95=10%"]
     assert main(["bench", "compare", *paths[:2], *limit]) == 0
-    assert main(["bench", "compare", *paths, *limit]) == ExitCode.FAILED
+    assert main(["bench", "compare", *paths, *limit]) == ExitCode.WORSE
     assert f"in {paths[2]}" in capsys.readouterr().err
     assert main(["bench", "compare", paths[0]]) == ExitCode.USAGE
     assert "at least one more" in capsys.readouterr().err
@@ -331,3 +341,24 @@ def test_a_page_is_made_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["bench", "show", str(path), "--html", str(page)]) == ExitCode.USAGE
     assert "--force" in capsys.readouterr().err
     assert main(["bench", "show", str(path), "--html", str(page), "--force"]) == 0
+
+
+def test_a_file_is_not_merged_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By whatever name it is given twice."""
+    from fishlive.cli import main
+
+    path = base_file(tmp_path / "a.json", [0.1, 0.2])
+    (tmp_path / "b.json").symlink_to(path)
+    assert main(["bench", "show", str(path), str(tmp_path / "b.json")]) == ExitCode.USAGE
+    assert "b.json is given twice" in capsys.readouterr().err
+
+
+def test_a_known_p95_is_limit_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--until-ci`` alone ends by itself, and says when and why."""
+    from fishlive.cli import main
+
+    quick = ["--profile", "instant", "--stream", "whole", "--warmup", "0"]
+    assert main(["bench", "--local", *quick, "--until-ci", "99%"]) == 0
+    assert "utterances: the p95 is known to ±" in capsys.readouterr().out

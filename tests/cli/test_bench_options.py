@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fishlive.cli.bench_options import fraction, limits, optional, several
+from fishlive.cli.bench_options import fraction, limits, optional, precision, several
 from fishlive.cli.exits import Failure
 
 
@@ -13,6 +13,26 @@ def test_lists_are_joined() -> None:
     assert several(["1,10", " 50 ", "1"], "concurrency", int) == (1, 10, 50)
     assert several(None, "concurrency", int) == ()
     assert several(["low,default"], "latency", optional(str)) == ("low", None)
+
+
+@pytest.mark.parametrize("given", [[","], [""], [" , "], ["", ","]])
+def test_a_list_of_nothing_is_refused(given: list[str]) -> None:
+    """It is none of the defaults; it names the option."""
+    with pytest.raises(Failure, match="--rate: no value in"):
+        several(given, "rate", float)
+
+
+@pytest.mark.parametrize("text", ["0", "0%", "100%", "5", "7.5"])
+def test_no_precision(text: str) -> None:
+    """A p95 can be known to some per cent, not to none and not to several times itself."""
+    with pytest.raises(Failure, match="over 0% and under 100%"):
+        precision(text)
+
+
+def test_a_precision_may_be_left_out() -> None:
+    """Then nothing is asked for; else it is a fraction."""
+    assert precision(None) is None
+    assert precision("5%") == precision("0.05") == pytest.approx(0.05)
 
 
 def test_a_value_that_is_none_names_its_option() -> None:

@@ -133,7 +133,7 @@ def test_a_verdict_nobody_reads_is_in_the_code(run: object, tmp_path: Path) -> N
     write_result(result([0.9] * 50), tmp_path / "b.json")
     done = run("bench", "compare", "a.json", "b.json", "--fail-over", "p50=10%", cwd=tmp_path)
 
-    assert done.returncode == ExitCode.FAILED
+    assert done.returncode == ExitCode.WORSE
     assert b"worse than allowed: " in done.stderr
 
 

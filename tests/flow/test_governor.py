@@ -210,6 +210,16 @@ def test_waiting_too_long_is_an_error_of_its_own() -> None:
     assert desk.order == ["a", "b"]
 
 
+def test_waiting_too_long_tells_the_limit_that_holds_by_then() -> None:
+    """It may have fallen below what runs: nothing that runs is taken back."""
+    desk = Desk(2)
+    for name in "abc":
+        desk.ask(name, timeout_s=3.0)
+    desk.governor.learn(1)
+    desk.clock.advance(3.0)
+    assert desk.errors["c"].limit == 1
+
+
 def test_a_grant_calls_the_timeout_off() -> None:
     """Who got a slot is not told later that there was none."""
     desk = Desk(1)
@@ -432,6 +442,12 @@ async def test_slots_are_awaited_in_order() -> None:
     )
     assert order == ["first", "live", "live too", "batch"]
     assert governor.running == 0
+
+
+async def test_a_slot_that_was_free_was_not_waited_for() -> None:
+    """Its waiting time is none."""
+    with await Governor(1).slot() as slot:
+        assert slot.waited_s == 0.0
 
 
 async def test_an_awaited_slot_may_take_too_long() -> None:

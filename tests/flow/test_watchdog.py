@@ -25,6 +25,7 @@ class Service:
 
     Attributes:
         text: What was said since the last audio, for `speechless` and `overfed`.
+        answered: At each flush, whether the one before was answered.
         fed_at: When the ward was told that all text was answered.
         ended: When a deadline passed, and which.
     """
@@ -38,12 +39,16 @@ class Service:
         self.speechless = False
         self.answers = True
         self.pings: list[float] = []
+        self.answered: list[bool] = []
         self.fed_at: list[float] = []
         self.ended: list[tuple[float, FishLiveError]] = []
 
     def ping(self) -> None:
         self.pings.append(clock().time())
         self.pongs += self.answers
+
+    def flushed(self, *, answered: bool) -> None:
+        self.answered.append(answered)
 
     def fed(self) -> None:
         self.fed_at.append(clock().time())
@@ -279,6 +284,18 @@ async def test_audio_just_before_a_flush_was_the_first_all_the_same() -> None:
     dog.flushed()
     await until(60)
     assert end(service) == (4.4, "audio")
+
+
+@virtual
+async def test_a_flush_behind_an_answer_that_nobody_saw_owes_audio() -> None:
+    """Between two looks a flush is answered, and another follows: that one is owed."""
+    service, dog = watch()
+    dog.flushed()
+    service.heard += 1
+    dog.flushed()
+    assert service.answered == [False, True]
+    await until(20)
+    assert end(service) == (10.0, "audio")
 
 
 @virtual

@@ -420,6 +420,18 @@ async def test_closing_twice_is_harmless() -> None:
         await live.aclose()
 
 
+async def test_a_channel_is_entered_once() -> None:
+    """Neither while it is open nor after it was closed unused can it be entered."""
+    service = Service()
+    async with Session("key", base_url="http://127.0.0.1:9", transport=service.connect) as fish:
+        unused = fish.live()
+        await unused.aclose()
+        async with fish.live() as live:
+            for channel in (live, unused):
+                with pytest.raises(UsageError, match="once"):
+                    await channel.__aenter__()
+
+
 async def test_a_session_closes_its_channels() -> None:
     """Leaving the session leaves its channels."""
     service = Service()

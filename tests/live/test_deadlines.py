@@ -161,15 +161,20 @@ async def test_punctuation_behind_audio_owes_nothing() -> None:
         assert (when_s, phase(error), heard) == (310.0, "audio", [LOUD])
 
 
-@pytest.mark.parametrize(("chars", "owed"), [(99, False), (100, True)])
+@pytest.mark.parametrize(
+    ("letter", "chars", "owed"),
+    [("e", 99, False), ("e", 100, True), ("é", 99, False), ("é", 100, True)],
+)
 @virtual
-async def test_as_much_text_as_the_service_gathers_is_owed(chars: int, owed: bool) -> None:
+async def test_as_much_text_as_the_service_gathers_is_owed(
+    letter: str, chars: int, owed: bool
+) -> None:
     """From ``chunk_length`` characters on (100) it speaks without a flush."""
     service = Service()
     async with open_channel(service) as live:
         await live.ready()
         utterance = live.utterance()
-        await utterance.send("é" * chars)  # two bytes each: it is characters that count
+        await utterance.send(letter * chars)  # characters count, of however many bytes
         failed = asyncio.create_task(ending(utterance))
         await until(10)
         assert utterance.error is None
@@ -270,16 +275,40 @@ async def test_a_drip_that_is_slow_enough_is_speech() -> None:
 
 @virtual
 async def test_audio_without_a_sound_is_progress() -> None:
-    """Half a sample makes no chunk yet, and an empty message none at all; both are life."""
+    """Half a sample makes no chunk yet, and is progress."""
     service = Service()
     async with open_channel(service) as live:
         await live.ready()
         failed = asyncio.create_task(ending(live.speak("Hello.")))
-        for at_s, audio in ((9, b"\x00"), (18, b""), (27, b"\x40")):
+        for at_s, audio in ((9, b"\x00"), (18, b"\x40"), (27, b"\x40")):
             await until(at_s)
             service.peers[0].send(encode_audio(audio))
         when_s, error, heard = await failed
         assert 37 <= when_s <= 37 + TICK_S
+        assert (phase(error), heard) == ("audio", [LOUD])
+
+
+@virtual
+@pytest.mark.parametrize("timestamps", [False, True])
+async def test_a_message_without_audio_is_no_progress(timestamps: bool) -> None:
+    """The last alignment of a sentence does not answer for the next one."""
+    service = Service()
+    async with open_channel(service, timestamps=timestamps) as live:
+        await live.ready()
+        utterance = live.utterance()
+        failed = asyncio.create_task(ending(utterance))
+        await utterance.send("One.")
+        await utterance.flush()
+        service.peers[0].send(encode_audio(LOUD))
+        await settle()
+        await utterance.send(" Two.")
+        await utterance.flush()
+        flushed_s = clock().time()
+        for later_s in (3, 6, 9):
+            await until(flushed_s + later_s)
+            service.peers[0].send(encode_audio(b""))
+        when_s, error, heard = await failed
+        assert flushed_s + 10 <= when_s <= flushed_s + 10 + TICK_S
         assert (phase(error), heard) == ("audio", [LOUD])
 
 

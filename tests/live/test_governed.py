@@ -283,6 +283,25 @@ async def test_an_interruption_gives_the_place_up(pass_time: Callable[[float], N
         assert not speaking(service.peers[1])
 
 
+async def test_an_utterance_does_not_wait_for_the_slot_of_the_next(
+    pass_time: Callable[[float], None],
+) -> None:
+    """How long it waited is settled when it gave its place up."""
+    governor = Governor(1)
+    held = await governor.slot()
+    async with channels(Service(), governor, 1) as (live,):
+        one = live.speak("One.")
+        await settle()
+        two = live.speak("Two.")
+        await settle()
+        waited_s = one.stats.slot_wait_s
+        pass_time(5.0)
+        assert one.stats.slot_wait_s == waited_s
+        assert two.stats.slot_wait_s >= 5.0
+        two.interrupt()
+    held.release()
+
+
 async def test_live_speech_goes_before_batch_work() -> None:
     """A REST request that came first waits until the listener was served."""
     governor = Governor(1)
@@ -372,6 +391,27 @@ async def test_a_connection_that_failed_while_its_speaker_waited_gives_the_slot_
             await spoken
         await settle()
         assert governor.running == 0
+
+
+async def test_a_speaker_that_was_told_of_a_failure_has_no_connection_opened_for_it() -> None:
+    """It would have it for ever; the next utterance opens one."""
+    governor = Governor(1)
+    service = Service(lambda request: None)
+    held = await governor.slot()
+    async with channel(service.connect, governor) as live:
+        failed = await reading(live.speak("Hello."))
+        service.requests[0].refuse(503)
+        await settle()
+        held.release()
+        with pytest.raises(ServerError):
+            await failed
+        await settle()
+        assert len(service.requests) == 1
+        spoken = await reading(live.speak("Again."))
+        peer = service.accept(service.requests[1])
+        await settle()
+        speak(peer, LOUD)
+        assert await spoken == [LOUD]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, ServerError), (429, RateLimitError)])

@@ -610,6 +610,20 @@ async def test_sending_goes_on_while_it_waits() -> None:
         assert script(stage.spoken[1]) == ("One. Two.", [5, 9], True)
 
 
+@virtual
+async def test_text_that_comes_in_the_wait_does_not_end_it() -> None:
+    """The time that the service asked for holds for what was still to come as well."""
+    stage = Stage(status(429, retry_after="5"), speaks(LOUD))
+    async with open_channel(stage, retry=THRICE) as live:
+        utterance = live.utterance()
+        await utterance.send("One. ")
+        await until(1)
+        await utterance.send("Two.")
+        await utterance.end()
+        assert await read(utterance) == [LOUD]
+        assert stage.began[1] >= 5
+
+
 # Audio that nobody read
 
 

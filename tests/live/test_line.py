@@ -10,6 +10,7 @@ from fishlive.errors import (
     AuthenticationError,
     ConcurrencyLimitError,
     ConnectError,
+    ConnectionLost,
     ConnectTimeout,
     InsufficientCreditsError,
     InvalidRequestError,
@@ -19,6 +20,7 @@ from fishlive.errors import (
 from fishlive.session import Session
 from fishlive.transport.memory import MemoryRequest
 from fishlive.transport.socket import Receiver, Socket, Target
+from fishlive.wire.events import encode
 from fishlive.wire.serving import encode_error
 from tests.conftest import settle
 from tests.live.service import LOUD, Service, open_channel, read, speak, texts
@@ -275,6 +277,24 @@ async def test_ready_never_says_so_without_a_connection() -> None:
         assert {type(task.exception()) for task in done} == {ServerError}
 
 
+async def test_ready_bears_two_connections_that_die_at_once() -> None:
+    """Each was open for a moment; the third one stays."""
+    service = Service()
+    accept = service.connect
+
+    async def connect(target: Target, receiver: Receiver) -> Socket:
+        socket = await accept(target, receiver)
+        if len(service.peers) <= 2:
+            asyncio.get_running_loop().call_soon(receiver.on_closed, ConnectionLost("gone"))
+            asyncio.get_running_loop().call_soon(socket.abort)
+        return socket
+
+    service.connect = connect
+    async with open_channel(service) as live:
+        await live.ready()
+        assert [peer.closed for peer in service.peers] == [True, True, False]
+
+
 async def test_a_connection_cancelled_from_outside_is_a_failure() -> None:
     """Code that cancels every task there is leaves no channel that waits for ever."""
     service = Service(answer=lambda request: None)
@@ -395,3 +415,53 @@ async def test_a_close_that_is_cancelled_cuts_the_socket() -> None:
         await leaving
     await settle()
     assert service.peer.closed
+
+
+async def test_a_connection_that_speaks_unasked_serves_no_more() -> None:
+    """What comes behind a finish belongs to nobody: the next utterance gets another connection."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        assert await read(first) == [LOUD]
+        speak(service.peer, LOUD)
+        await settle()
+        second = live.speak("Two.")
+        await settle()
+        assert len(service.peers) == 2
+        speak(service.peer, LOUD * 2)
+        assert await read(second) == [LOUD * 2]
+
+
+async def test_events_of_other_versions_are_not_speech() -> None:
+    """An unknown one between two utterances changes nothing."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        service.peer.send(encode("news"))
+        await settle()
+        second = live.speak("Two.")
+        await settle()
+        assert second.stats.socket_reused
+        second.interrupt()
+
+
+async def test_a_second_finish_is_not_the_end_of_the_next_utterance() -> None:
+    """On a connection that served before, an end without any audio is doubted, once."""
+    service = Service()
+    async with open_channel(service) as live:
+        first = live.speak("One.")
+        await settle()
+        speak(service.peer, LOUD)
+        await read(first)
+        second = live.speak("Two.")
+        await settle()
+        speak(service.peers[0])
+        await settle()
+        assert (len(service.peers), texts(service.peer)) == (2, ["Two."])
+        speak(service.peer, LOUD * 2)
+        assert await read(second) == [LOUD * 2]

@@ -21,11 +21,13 @@ from fishlive.errors import (
 from fishlive.flow.retry import RetryPolicy
 from fishlive.live.channel import LiveTTS
 from fishlive.live.plan import Resumed
+from fishlive.live.resume import Scene, continue_aligned
 from fishlive.live.stats import Outcome
 from fishlive.live.utterance import Utterance
 from fishlive.session import Session
 from fishlive.text.budget import Budget
 from fishlive.wire.serving import encode_error, encode_finish
+from fishlive.wire.words import Word
 from tests.conftest import settle
 from tests.live.service import kinds, open_channel, texts
 from tests.live.virtual import clock, virtual
@@ -197,6 +199,15 @@ async def test_the_last_word_is_not_taken_for_whole_too_early() -> None:
         assert voiced.mouth.told == "One two three."
         utterance.interrupt()
     assert [r.how for r in utterance.resumes] == ["repeat"]
+
+
+@pytest.mark.parametrize(("end_s", "said"), [(0.4, False), (0.7, True)])
+def test_the_last_word_is_not_taken_for_said_without_a_length(end_s: float, said: bool) -> None:
+    """The aligner could not place it, so nobody knows where it ends."""
+    words = [Word("One", 0.0, 0.3), Word("two", 0.4, end_s)]
+    scene = Scene("One two.", 0, [], words, bytes(16_000), 0.0, 0.0, sample_rate_hz=8000)
+    found = continue_aligned(scene, "raise")
+    assert (found is not None) is said
 
 
 LONG = "One ant. Two bees. Three cats. Four dogs. Five eels. Six frogs. Seven goats. Eight hens."
@@ -383,6 +394,22 @@ async def test_an_eager_reader_leaves_no_seam(fallback: str) -> None:
         assert (resumed.repeated_chars, resumed.skipped_chars) == (0, len(" over it."))
     assert [word.text for word in utterance.words] == voiced.words(pcm)
     assert (ledger.heard_text, ledger.unheard_text) == (TEXT, "")
+
+
+@virtual
+async def test_a_sentence_that_was_said_whole_takes_no_other_with_it() -> None:
+    """What was lost behind its last word is nothing, so nothing is left out."""
+    voiced = Voiced(cut=words_a_message(1))
+    async with open_channel(voiced, **options(resume_fallback="skip")) as live:
+        utterance, chunks = await start(voiced, live)
+        voiced.mouth.say(3)
+        pcm = await some(chunks, 3 * WORD_S)
+        voiced.peer.drop()
+        await later()
+        voiced.mouth.finish()
+        pcm += await all_of(chunks)
+    assert voiced.words(pcm) == said(TEXT)
+    assert [resumed.skipped_chars for resumed in utterance.resumes] == [0]
 
 
 @virtual
@@ -969,3 +996,29 @@ async def test_an_end_with_nothing_left_asks_nobody(tail: str, early: bool) -> N
         assert utterance.outcome is Outcome.FINISHED
         assert utterance.ledger.text == "One ant." + (tail if early else "")
         assert spoken(voiced) == ["One ant."]
+
+
+@virtual
+async def test_white_space_behind_the_last_segment_leaves_no_timer() -> None:
+    """Nobody looks for places to flush once all was said."""
+    voiced = Voiced(timed=False)
+    async with open_channel(voiced, **segments()) as live:
+        _, chunks = await start(voiced, live, "One ant. ")
+        await finish_on(voiced)
+        assert voiced.words(await all_of(chunks)) == ["One", "ant"]
+
+
+@virtual
+async def test_unread_audio_of_a_failed_attempt_is_forgotten_with_its_segment() -> None:
+    """Another attempt was the whole of it; what fails behind it is another segment."""
+    voiced = Voiced(timed=False)
+    async with open_channel(voiced, **segments()) as live:
+        _, chunks = await start(voiced, live, "One ant. Two bees.")
+        (await speak_on(voiced)).peer.drop()
+        await later()
+        speaking(voiced).peer.send(encode_finish())
+        await settle()
+        assert spoken(voiced) == ["One ant.", "One ant.", " Two bees."]
+        speaking(voiced).peer.send(encode_error("no such voice"))
+        with pytest.raises(FishLiveError):
+            await anext(chunks)

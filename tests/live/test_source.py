@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,7 +13,7 @@ import pytest
 from fishlive.errors import ConfigError, InvalidTextError, UsageError
 from fishlive.limits import TEXT_QUEUE_BYTES
 from fishlive.transport.memory import WRITE_HIGH_BYTES, MemorySocket
-from tests.conftest import settle
+from tests.conftest import settle, threads
 from tests.live.service import LOUD, Service, kinds, open_channel, read, reading, speak, texts
 
 
@@ -322,6 +323,21 @@ async def test_a_blocking_source_is_read_one_item_ahead() -> None:
     await settle()
     assert read_so_far == [0, 1]
     pull.close()
+
+
+async def test_a_file_that_was_read_to_its_end_stays_open() -> None:
+    """Only what is left early is closed; the rest is its owner's."""
+    file = io.StringIO("Hello.\nBye.\n")
+    before = threads()
+    async with open_channel(Service()) as live:
+        utterance = live.speak(file)
+        await asyncio.sleep(0)
+        (reader,) = threads() - before
+        while not utterance.text_ended:
+            await asyncio.sleep(0)
+        await asyncio.to_thread(reader.join)
+        assert not file.closed
+        utterance.interrupt()
 
 
 async def test_interrupting_abandons_the_thread_and_closes_the_source_there() -> None:

@@ -365,6 +365,22 @@ async def test_use_forgives_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @virtual
+async def test_age_forgives_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that grew old here shows that the service keeps what it takes."""
+    full_jitter(monkeypatch)
+    service = refusing(503)
+    async with reserve(service, 1):
+        await asyncio.sleep(3.5)  # refused at 0, 1, 3
+        service._answer = None
+        await asyncio.sleep(4.0)  # accepted at 7
+        service._answer = lambda request: request.refuse(503)
+        await asyncio.sleep(MAX_AGE_S)
+        assert len(service.requests) == 5
+        await asyncio.sleep(REFILL_BASE_S)
+        assert len(service.requests) == 6
+
+
+@virtual
 async def test_failures_of_one_moment_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reserve of three waits after an outage no longer than a reserve of one."""
     full_jitter(monkeypatch)
@@ -776,11 +792,12 @@ async def test_an_opening_that_is_over_already_is_given_up_too() -> None:
         (task,) = standby._opening.values()
         while not task.done():
             await asyncio.sleep(0)
-        asked = asyncio.create_task(governor.slot(timeout_s=1.0))
+        assert not standby.ready  # the socket is there, and the reserve has not looked yet
+        slot = await governor.slot(timeout_s=1.0)
         await settle()
         assert standby.ready == 0
         assert not alive(service)
-        (await asked).release()
+        slot.release()
 
 
 @virtual

@@ -505,6 +505,25 @@ async def test_two_channels_share_one_reserve() -> None:
 
 
 @virtual
+async def test_a_channel_without_standby_takes_nothing_of_a_reserve() -> None:
+    """Warm connections are for those who asked for them."""
+    service = Service()
+    async with (
+        Session("key", base_url="http://127.0.0.1:9", transport=service.connect) as fish,
+        fish.live(standby=1) as one,
+    ):
+        await one.ready()
+        player = Player(service, RULES["stays"])
+        await turn(one, player, LOUD)
+        await settle()
+        warm = service.peer
+        async with fish.live(standby=0) as two:
+            await two.ready()
+            await turn(two, player, LOUD * 2)
+            assert not warm.messages
+
+
+@virtual
 async def test_other_models_and_endpoints_have_reserves_of_their_own() -> None:
     """The model is fixed at the upgrade, and so is whether words are aligned."""
     service = Service()

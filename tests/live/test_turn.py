@@ -27,6 +27,7 @@ from fishlive.wire.serving import (
     encode_finish,
     encode_timed_audio,
 )
+from tests.audio.test_ogg import opening, page
 from tests.conftest import settle
 from tests.live.service import (
     LOUD,
@@ -39,6 +40,7 @@ from tests.live.service import (
     speak,
     texts,
 )
+from tests.live.virtual import virtual
 
 
 @pytest.mark.parametrize(
@@ -325,6 +327,23 @@ async def test_a_socket_lost_while_nothing_was_said_is_replaced() -> None:
         assert len(service.peers) == 2
 
 
+async def test_a_socket_lost_behind_a_flush_of_nothing_is_replaced() -> None:
+    """It was asked for, but not spoken over: an attempt that never began cannot fail."""
+    service = Service()
+    async with open_channel(service) as live:
+        utterance = live.utterance()
+        await utterance.flush()
+        await settle()
+        service.peer.drop()
+        await settle()
+        await utterance.send("Hello.")
+        await utterance.end()
+        await settle()
+        speak(service.peer, LOUD)
+
+        assert await read(utterance) == [LOUD]
+
+
 async def test_words_are_on_the_utterances_clock() -> None:
     """Snapshots replace, chunks add up, offsets are counted in; null erases nothing."""
 
@@ -445,6 +464,44 @@ async def test_the_numbers_of_an_utterance() -> None:
         assert (stats.pauses, stats.socket_reused) == (0, False)
         assert stats.peak_buffer_bytes > stats.audio_bytes
         assert utterance.stats == stats  # the clock of a finished utterance stands still
+
+
+async def test_text_that_is_written_at_once_waits_for_nothing() -> None:
+    """Its waiting time is none."""
+    service = Service()
+    async with open_channel(service) as live, live.utterance() as utterance:
+        await utterance.send("Hello.")
+        await settle()
+        assert texts(service.peer) == ["Hello."]
+        assert utterance.stats.text_wait_s == 0.0
+        utterance.interrupt()
+
+
+@virtual
+async def test_the_wall_clock_of_an_utterance_runs_from_its_beginning_to_its_end() -> None:
+    """Neither what came before it counts, nor what comes after it."""
+    service = Service()
+    async with open_channel(service) as live:
+        await asyncio.sleep(100.0)
+        utterance = live.speak("Hello.")
+        await asyncio.sleep(2.0)
+        assert utterance.stats.wall_s == pytest.approx(2.0)
+        speak(service.peer, LOUD)
+        await read(utterance)
+        await asyncio.sleep(100.0)
+        assert utterance.stats.wall_s == pytest.approx(2.0, abs=0.1)
+
+
+async def test_opus_is_as_long_as_its_pages_say() -> None:
+    """By size it would be a guess: every message is looked into, however small."""
+    service = Service()
+    async with open_channel(service, format="opus", sample_rate=None) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        stream = opening() + page(48_000) + page(96_000 + 312)
+        speak(service.peer, stream[:200], stream[200:700], stream[700:])
+        await read(utterance)
+        assert utterance.stats.audio_s == pytest.approx(2.0)
 
 
 async def test_first_audio_counts_from_text_that_can_be_spoken() -> None:

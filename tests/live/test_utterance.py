@@ -22,7 +22,7 @@ from fishlive.errors import (
 )
 from fishlive.limits import TEXT_QUEUE_BYTES
 from fishlive.live.stats import Outcome
-from fishlive.transport.memory import MemoryRequest
+from fishlive.transport.memory import MemoryPeer, MemoryRequest
 from fishlive.wire.serving import encode_audio, encode_error, encode_finish
 from tests.conftest import settle
 from tests.live.service import (
@@ -358,6 +358,27 @@ async def test_what_arrived_is_heard_before_the_failure() -> None:
 
         assert heard == [LOUD, LOUD]
         assert (caught.value.audio_bytes, caught.value.trace_id) == (4, "trace-1")
+
+
+@pytest.mark.parametrize("raw", ["\udce9", "a\x1b[31mb", "x" * 8000])
+async def test_a_trace_id_that_cannot_be_shown_hides_no_failure(raw: str) -> None:
+    """A header holds any byte: what is no text becomes a space, and the utterance still ends."""
+    service = Service(answer=lambda request: service.peers.append(accepted(request, raw)))
+    async with open_channel(service) as live:
+        utterance = live.speak("Hello.")
+        await settle()
+        service.peer.drop()
+        with pytest.raises(ConnectionLost) as caught:
+            await read(utterance)
+        trace_id = caught.value.trace_id
+        assert trace_id is None or (trace_id.isprintable() and len(trace_id) <= 512)
+        assert live._line is not None
+        assert live._line._lent is None
+
+
+def accepted(request: MemoryRequest, trace_id: str) -> MemoryPeer:
+    """Open the WebSocket that was asked for, with a trace id."""
+    return request.accept({"X-Fish-Trace-Id": trace_id})
 
 
 async def test_cancelling_a_read_loses_nothing() -> None:

@@ -80,6 +80,21 @@ def test_a_sentence_end_goes_before_a_later_word() -> None:
     assert found.at_s == pytest.approx(6 * 0.4 + 0.3 + 0.01, abs=1 / RATE_HZ)
 
 
+def test_a_word_without_a_length_is_no_border() -> None:
+    """The aligner could not place it: it, or the word before it, may sound on behind its end."""
+    said = words(SAID)
+    said[6] = Word("today", said[6].start_s, said[6].start_s)  # which ends a sentence
+    found = seam(TEXT, said[:9], played_s=0.0)
+    assert isinstance(found, Seam)
+    assert TEXT[found.resume_char :].startswith("Dr. Smith")
+
+    said[6] = words(SAID)[6]
+    said[7] = Word("he", said[7].start_s, said[7].start_s)
+    found = seam(TEXT, said[:9], played_s=0.0)
+    assert isinstance(found, Seam)
+    assert TEXT[found.resume_char :].startswith("Dr. Smith")
+
+
 def test_without_a_sentence_a_word_before_a_pause_will_do() -> None:
     """It needs somebody who listens for the pause."""
     found = seam(TEXT, words(SAID, 11), played_s=3.0, pauses=True)

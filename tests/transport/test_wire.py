@@ -258,6 +258,24 @@ async def test_an_unasked_extension_is_refused(connect: Connect, extra: str) -> 
     assert (recorder.messages, recorder.errors) == ([], [])
 
 
+async def test_who_takes_a_list_of_connection_options(connect: Connect) -> None:
+    """RFC 6455 allows one; picows does not, and the error names the adapter that does."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        peer.write(peer.head().replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade"))
+        await peer.read_eof()
+
+    async with serve(script) as server:
+        if connect is connect_picows:
+            with pytest.raises(UpgradeError, match='transport="aiohttp" takes lists'):
+                await soon(connect(Target(server.url), Recorder()))
+        else:
+            socket = await soon(connect(Target(server.url), Recorder()))
+            await socket.aclose()
+        await settle()
+
+
 async def test_a_wrong_accept_key_is_refused(connect: Connect) -> None:
     """A server that does not know the protocol cannot pretend to."""
 

@@ -272,12 +272,15 @@ def test_bad_metadata_is_dropped_and_its_audio_kept(change: dict[str, object]) -
         ({}, "no reason given"),
         ({"reason": 5}, "unreadable reason of type int"),
         ({"reason": ""}, "unreadable"),
+        ({"reason": "stop "}, "'stop '"),
+        ({"reason": "\x1bstop\0"}, "'\\x1bstop\\x00'"),
+        ({"reason": "\u200bstop"}, "'\\u200bstop'"),
     ],
 )
 def test_a_finish_without_a_readable_reason_is_no_success(
     fields: dict[str, object], reason: str
 ) -> None:
-    """It still ends the utterance, but never as a success."""
+    """It still ends the utterance, but never as a success, however much it looks like one."""
     event = decode(msgpack.packb({"event": "finish", **fields}))
     assert isinstance(event, Finish)
     assert event.reason.startswith(reason)

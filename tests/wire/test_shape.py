@@ -55,6 +55,12 @@ def test_every_width_of_length_is_understood(kind: str, size: int) -> None:
         check_shape(msgpack.packb([value])[:-1].replace(b"\x91", b"\x92", 1))
 
 
+@pytest.mark.parametrize("number", [-32, -1, 0, 127])
+def test_a_small_number_is_its_format(number: int) -> None:
+    """It has no byte but that one, seen by what follows it."""
+    check_shape(msgpack.packb([number, "end"]))
+
+
 def test_one_value_too_many_is_refused() -> None:
     """The limit is exact: the list counts as one value of its own."""
     check_shape(msgpack.packb([0] * (MAX_VALUES - 1)))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fishlive.wire.events import Alignment, Segment, TimedAudio
-from fishlive.wire.words import Word, WordTrack
+from fishlive.wire.words import GRID_S, Word, WordTrack
 
 
-def event(seq: int, *words: str, offset_s: float = 0.0) -> TimedAudio:
+def event(seq: int, *words: str, offset_s: float | None = None) -> TimedAudio:
     """Return an event whose snapshot has these words, of half a second each; none for None."""
     segments = tuple(Segment(word, at / 2, at / 2 + 0.5) for at, word in enumerate(words))
     alignment = Alignment(segments, len(words) / 2) if words else None
-    return TimedAudio(b"", seq, offset_s, "", alignment)
+    return TimedAudio(b"", seq, 9.0 * seq if offset_s is None else offset_s, "", alignment)
 
 
 def track(*events: TimedAudio) -> WordTrack:
@@ -79,6 +80,26 @@ def test_the_newest_chunk_is_settled_if_one_says_so() -> None:
     made = track(event(0, "one"), event(1, "two"))
     assert texts(made.settled(newest=False)) == ["one"]
     assert texts(made.settled(newest=True)) == ["one", "two"]
+
+
+def test_words_behind_their_own_audio_are_not_settled() -> None:
+    """A snapshot that contradicts itself is shown, and not built on; a later one may be right."""
+    right = event(0, "one", "two")
+    assert right.alignment is not None
+    wrong = replace(right, alignment=replace(right.alignment, audio_duration_s=0.9))
+    made = track(event(0, "one"), wrong)
+    assert texts(made.words()) == ["one", "two"]
+    assert texts(made.settled(newest=True)) == []
+    made.add(right)
+    assert texts(made.settled(newest=True)) == ["one", "two"]
+
+
+def test_words_within_the_next_chunk_are_not_settled() -> None:
+    """Two chunks do not speak at the same time; a step of the grid is no contradiction."""
+    close = track(event(0, "one", "two"), event(1, "three", offset_s=1.0 - GRID_S))
+    assert texts(close.settled(newest=True)) == ["one", "two", "three"]
+    wrong = track(event(0, "one", "two"), event(1, "three", offset_s=0.9))
+    assert texts(wrong.settled(newest=True)) == []
 
 
 def test_nothing_is_settled_of_nothing() -> None:

@@ -10,10 +10,7 @@ from typing import Final
 from fishlive.bench.page.charts import Row
 from fishlive.bench.page.svg import bar, esc, milliseconds
 from fishlive.bench.records import Cell, Config, Environment, Overhead, Record, Result
-from fishlive.bench.tables import summary
-
-NOTHING: Final = "-"
-"""Where there is no number."""
+from fishlive.bench.tables import NOTHING, summary
 
 SLOWEST: Final = 10
 """Utterances that are told one by one."""
@@ -71,6 +68,8 @@ def underruns(rows: Sequence[Row]) -> str:
     """Return how many utterances would have stalled a player, by what it gathers first."""
     prebuffers_s = sorted({total.prebuffer_s for row in rows for total in row.cell.underruns})
     if not prebuffers_s:
+        if any(row.cell.finished for row in rows):
+            return "<p>A task has a result, and no audio that arrives: no player waits for it.</p>"
         return "<p>Nothing finished, so that no player could have run dry.</p>"
     heads = ["", *(f"{1000 * prebuffer_s:g} ms" for prebuffer_s in prebuffers_s)]
     return table(
@@ -130,13 +129,17 @@ def cost(rows: Sequence[Row]) -> str:
         hour = f"${cell.cost_usd / cell.audio_s * 3600:.2f}" if cell.audio_s else NOTHING
         lines.append(
             [name_of(row), f"{cell.text_utf8_bytes:,}", f"${cell.cost_usd:.4f}",
-             f"{cell.audio_s:,.1f}", hour]
+             f"{cell.audio_s:,.1f}" if cell.audio_s else NOTHING, hour]
         )  # fmt: skip
-    total_bytes = sum(row.cell.text_utf8_bytes for row in rows)
-    total_usd = sum(row.cell.cost_usd for row in rows)
-    if len(rows) > 1:
-        audio_s = sum(row.cell.audio_s for row in rows)
-        lines.append(["<b>all</b>", f"{total_bytes:,}", f"${total_usd:.4f}", f"{audio_s:,.1f}", ""])
+    cells = [row.cell for row in rows]
+    warmup_bytes = sum(cell.warmup_utf8_bytes for cell in cells)
+    warmup_usd = sum(cell.warmup_cost_usd for cell in cells)
+    if warmup_bytes:
+        lines.append(["to warm up", f"{warmup_bytes:,}", f"${warmup_usd:.4f}", "", ""])
+    if len(lines) > 1:
+        total_bytes = sum(cell.text_utf8_bytes for cell in cells) + warmup_bytes
+        total_usd = sum(cell.cost_usd for cell in cells) + warmup_usd
+        lines.append(["<b>all</b>", f"{total_bytes:,}", f"${total_usd:.4f}", "", ""])
     heads = ["", "UTF-8 bytes", "US dollars", "seconds of audio", "for an hour of audio"]
     return table(heads, lines, kind="named")
 
@@ -170,7 +173,8 @@ def client(rows: Sequence[Row]) -> str:
     """Return how this machine did."""
     lines = [
         [name_of(row), f"{seen.wall_s:.1f}",
-         f"{seen.cpu_s / seen.wall_s:.0%}" if seen.wall_s else NOTHING,
+         *(_share(cpu_s, seen.wall_s) for cpu_s in (seen.cpu_s, seen.server_cpu_s)),
+         _share(seen.machine_busy, 1.0),
          *(milliseconds(lag_s) for lag_s in (seen.lag_p50_s, seen.lag_p99_s, seen.lag_max_s)),
          "yes" if seen.limited else "no"]
         for row in rows
@@ -178,8 +182,22 @@ def client(rows: Sequence[Row]) -> str:
     ]  # fmt: skip
     if not lines:
         return ""
-    heads = ["", "seconds", "of a core", "loop late p50, ms", "p99", "at most", "was the limit"]
+    heads = [
+        "",
+        "seconds",
+        "of a core",
+        "local server, of a core",
+        "of all cores",
+        "loop late p50, ms",
+        "p99",
+        "at most",
+        "was the limit",
+    ]
     return table(heads, lines, kind="named")
+
+
+def _share(some: float | None, whole: float) -> str:
+    return NOTHING if some is None or not whole else f"{some / whole:.0%}"
 
 
 def overhead(found: Overhead | None) -> str:
@@ -205,7 +223,8 @@ def configuration(config: Config) -> str:
 def environment(where: Environment) -> str:
     """Return where and when it ran, and how to do it again."""
     facts = dataclasses.asdict(where)
-    facts["command"] = "fishlive " + " ".join(where.command) if where.command else None
+    facts["command"] = " ".join([where.program, *where.command]) if where.command else None
+    del facts["program"]
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in where.versions.items())
     return _facts(facts)
 
