@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fishlive_command import main
+from fishlive.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

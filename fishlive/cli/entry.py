@@ -1,19 +1,21 @@
-"""The ``fishlive`` command's first lines: a Ctrl-C while it is loading is no traceback.
+"""The command's first lines: a Ctrl-C while it is loading is no traceback.
 
-Outside the package, whose first import takes most of that time; and it imports nothing that the
-interpreter has not loaded by itself, for while it did so nobody would catch the interrupt.
+Nothing that takes time is imported here or before it, in the package or in this folder: the rest is
+imported where an interrupt is caught.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NoReturn
 
-TYPE_CHECKING = False  # typing takes a while, too
+from fishlive.cli import load
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
-    from typing import Final, NoReturn
 
 _INTERRUPTED: Final = 130
 """The exit code, as in :mod:`fishlive.cli.exits`."""
@@ -34,14 +36,10 @@ def _load() -> Callable[[list[str]], int]:
     A KeyboardInterrupt would not do: in the middle of an import it may come out as another error.
     Nothing is open yet that had to be closed.
     """
-    import signal
-
     heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if heeded:
         signal.signal(signal.SIGINT, _end)
     try:
-        from fishlive.cli import load
-
         return load()
     finally:
         if heeded:
