@@ -60,11 +60,12 @@ Samples = dict[str, list[float]]
 def ratio(samples: Samples, above: str, below: str) -> float | None:
     """Return the median over the rounds of one client by another, None if one was not measured.
 
+    A cost that noise made negative (a short run beside a busy neighbour) was not measured either.
     Rounds are paired because both ran within seconds of each other: a machine that slows down
     half way changes the numbers and not their ratio.
     """
-    pairs = list(zip(samples.get(above, []), samples.get(below, []), strict=False))
-    return median(a / b for a, b in pairs if b > 0) if pairs else None
+    pairs = zip(samples.get(above, []), samples.get(below, []), strict=False)
+    return middle([a / b for a, b in pairs if b > 0])
 
 
 def middle(values: Sequence[float]) -> float | None:

@@ -23,6 +23,12 @@ def test_a_ratio_is_the_median_of_ratios_of_one_round_each() -> None:
     assert ratio(samples, "ours", "bare") == 2.0
 
 
+def test_a_ratio_by_what_noise_made_of_nothing_is_none() -> None:
+    """A short run beside a busy neighbour may seem to cost less than no time."""
+    assert ratio({"ours": [1.0], "bare": [-0.1]}, "ours", "bare") is None
+    assert ratio({"ours": [1.0, 4.0], "bare": [-0.1, 2.0]}, "ours", "bare") == 2.0
+
+
 def test_a_ratio_with_a_client_that_was_not_run_is_none() -> None:
     """Nothing by something is not zero."""
     assert ratio({"bare": [1.0]}, "ours", "bare") is None
