@@ -46,7 +46,7 @@ from fishlive.secret import Secret
 from fishlive.transport.http import Call, Http, Timeouts, json_body
 from fishlive.transport.upload import Multipart, Part
 from tests.conftest import open_sockets, settle
-from tests.transport.canned import CannedResponse
+from tests.transport.canned import Canned, CannedResponse
 from tests.transport.conftest import client_tls, server_tls
 from tests.transport.http_peer import (
     GET,
@@ -78,7 +78,7 @@ async def http() -> AsyncIterator[Http]:
 @pytest.fixture
 def canned() -> Iterator[aioresponses]:
     """What it gets instead of a network."""
-    with aioresponses() as service:
+    with Canned() as service:
         yield service
 
 
