@@ -108,7 +108,8 @@ class _Entrance(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
+        # Before 3.11 reading begins behind this call, paused or not.
+        asyncio.get_running_loop().call_soon(transport.pause_reading)
         self._server.connected(transport)
 
 
