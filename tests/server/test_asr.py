@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import wave
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -15,6 +11,8 @@ import msgpack
 import pytest
 
 from fishlive.server import LocalServer, hearing
+from fishlive.server.voice.encode import Format
+from tests.server.recording import SENTENCE, WORDS, recorded, speech, wav
 from tests.server.talk import HOURS, answer, posting, until
 
 PATH = "/v1/asr"
@@ -23,27 +21,6 @@ PACKED = {"Content-Type": "application/msgpack"}
 needs_recogniser = pytest.mark.skipif(
     not hearing.is_installed(), reason="the extra asr is not installed"
 )
-
-
-SENTENCE = "We are going to the market to buy some bread and milk."
-
-
-async def spoken(server: LocalServer, name: str = "wav", text: str = SENTENCE) -> bytes:
-    """Return a sentence in the server's own voice, in the timbre that is understood best."""
-    body = {"text": text, "format": name, "reference_id": "en-us+reed"}
-    async with posting(server, json=body) as response:
-        return await response.read()
-
-
-def wav(pcm: bytes) -> bytes:
-    """Return a WAV file of samples at 16 kHz."""
-    file = BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16_000)
-        out.writeframes(pcm)
-    return file.getvalue()
 
 
 def silence(seconds: int) -> bytes:
@@ -70,16 +47,14 @@ async def transcript(server: LocalServer, **request: Any) -> dict[str, Any]:
 
 @needs_recogniser
 @pytest.mark.parametrize("name", ["wav", "mp3", "opus"])
-async def test_speech_is_heard_in_any_container(server: LocalServer, name: str) -> None:
+async def test_speech_is_heard_in_any_container(server: LocalServer, name: Format) -> None:
     """There are words, in order, within a duration that is the recording's."""
-    heard = await transcript(
-        server, data=form(await spoken(server, name), ignore_timestamps="false")
-    )
+    heard = await transcript(server, data=form(recorded(name), ignore_timestamps="false"))
     assert heard["text"]
     assert (heard["language_code"], heard["language"]) == ("en", "English")
     times = [time for word in heard["segments"] for time in (word["start"], word["end"])]
     assert times == sorted(times)
-    assert {"going", "market"} <= set(heard["text"].split())
+    assert set(heard["text"].split()) >= WORDS
     assert 2 < heard["duration"] < 5
     assert times[-1] <= heard["duration"] + 0.1
     assert heard["text"] == " ".join(word["text"] for word in heard["segments"])
@@ -88,22 +63,16 @@ async def test_speech_is_heard_in_any_container(server: LocalServer, name: str) 
 @needs_recogniser
 async def test_words_are_heard_when_they_are_said(server: LocalServer) -> None:
     """Their times are those that the voice gives, to a quarter of a second."""
-    body = {"text": SENTENCE, "format": "pcm", "sample_rate": 16_000, "reference_id": "en-us+reed"}
-    async with posting(server, path="/v1/tts/stream/with-timestamp", json=body) as response:
-        events = [json.loads(line[6:]) async for line in response.content if line.strip()]
-    pcm = b"".join(base64.b64decode(event["audio_base64"]) for event in events)
-    said = {word["text"]: word for word in events[-1]["alignment"]["segments"]}
-    heard = await transcript(server, data=form(wav(pcm), ignore_timestamps="false"))
-    known = [word for word in heard["segments"] if word["text"] in ("going", "market")]
-    assert len(known) == 2
-    for word in known:
-        assert word["start"] == pytest.approx(said[word["text"]]["start"], abs=0.25)
+    said = {word.text.strip("."): word.start_s for word in speech().words}
+    heard = await transcript(server, data=form(recorded("wav"), ignore_timestamps="false"))
+    starts = {word["text"]: word["start"] for word in heard["segments"] if word["text"] in WORDS}
+    assert starts == {word: pytest.approx(said[word], abs=0.25) for word in WORDS}
 
 
 @needs_recogniser
 async def test_a_stream_s_header_is_taken(server: LocalServer) -> None:
     """Its sizes are 0xFFFFFFFF as long as nobody knows them; a size of 0 is no audio."""
-    audio = bytearray(await spoken(server))
+    audio = bytearray(recorded("wav"))
     at = audio.index(b"data") + 4
     for size, status in ((0xFFFFFFFF, 200), (0, 400)):
         audio[4:8] = audio[at : at + 4] = size.to_bytes(4, "little")
@@ -114,7 +83,7 @@ async def test_a_stream_s_header_is_taken(server: LocalServer) -> None:
 @needs_recogniser
 async def test_timestamps_are_left_out_unless_asked_for(server: LocalServer) -> None:
     """``ignore_timestamps`` is true by default, and true when it says so."""
-    audio = await spoken(server)
+    audio = recorded("wav")
     for fields in ({}, {"ignore_timestamps": "true"}):
         assert (await transcript(server, data=form(audio, **fields)))["segments"] == []
 
@@ -122,7 +91,7 @@ async def test_timestamps_are_left_out_unless_asked_for(server: LocalServer) -> 
 @needs_recogniser
 async def test_messagepack_is_taken(server: LocalServer) -> None:
     """Raw bytes in a map, with flags as booleans."""
-    body = msgpack.packb({"audio": await spoken(server), "ignore_timestamps": False})
+    body = msgpack.packb({"audio": recorded("wav"), "ignore_timestamps": False})
     heard = await transcript(server, data=body, headers=PACKED)
     assert heard["segments"]
 
@@ -131,7 +100,7 @@ async def test_messagepack_is_taken(server: LocalServer) -> None:
 async def test_pro_marks_the_speaker(server: LocalServer) -> None:
     """Inline, and as turns."""
     heard = await transcript(
-        server, data=form(await spoken(server)), headers={"model": "transcribe-1-pro"}
+        server, data=form(recorded("wav")), headers={"model": "transcribe-1-pro"}
     )
     assert heard["text"].startswith("<|speaker:0|>")
     assert len(heard["speaker_turns"]) == 1
@@ -187,7 +156,7 @@ async def test_what_is_no_sound_is_a_400(server: LocalServer) -> None:
 @needs_recogniser
 async def test_only_the_first_sound_counts_of_what_is_damaged(server: LocalServer) -> None:
     """A file that was cut off is heard up to there."""
-    audio = await spoken(server, "mp3")
+    audio = recorded("mp3")
     heard = await transcript(server, data=form(audio[: len(audio) // 2] + b"rubbish" * 100))
     assert 0.5 < heard["duration"] < 2.5
 
