@@ -102,3 +102,6 @@ DEFAULT_BASE_URL: Final = "https://api.fish.audio"
 DEFAULT_MODEL: Final = "s2-pro"
 """Sent in the ``model`` header unless told otherwise: the model with a documented 100 ms to first
 audio (models overview, 2026-08). Never omitted, because the service's fallback may change."""
+
+ALIGNMENT_GRID_S: Final = 0.08
+"""Steps that times of words lie on, in seconds (examples of the timestamp endpoint, 2026-09)."""

@@ -59,7 +59,7 @@ class Secret:
             return text
         pieces, at = [], 0
         while (found := text.find(self.__value[:_TELLING_CHARS].encode(), at)) >= 0:
-            same = commonprefix((text[found:], self.__value.encode()))  # noqa: RUF071 - no path
+            same = commonprefix((text[found : found + len(self.__value)], self.__value.encode()))  # noqa: RUF071 - no path
             pieces += [text[at:found], _DOTS]
             at = found + len(same)
         return b"".join((*pieces, text[at:]))

@@ -35,6 +35,7 @@ OUTSIDERS = {
     "rich": {"cli"},
     "redis": {"stores"},
     "hdrh": {"bench"},
+    "psutil": {"bench"},
     "pyarrow": {"bench"},
     "locust": {"bench"},
     "gevent": {"bench"},

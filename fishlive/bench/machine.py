@@ -1,4 +1,4 @@
-"""How busy this machine is: its processors, and one other process. From /proc, where there is one.
+"""How busy this machine is: its processors, and one other process.
 
 Nothing here raises: where the system does not tell, the answer is None.
 """
@@ -10,21 +10,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-PROC: Final = Path("/proc")
-"""Where Linux tells."""
 
 SHORTEST_S: Final = 0.5
 """Least time of which a share is told, in seconds: the system counts in steps of 10 ms, and of
 this they are 2 %."""
-
-_IDLE: Final = (3, 4)
-"""Columns of /proc/stat in which a processor waits: idle, and for a disk (proc(5))."""
-
-_COLUMNS: Final = 8
-"""Columns that count: user to steal. What guests take is in user already."""
 
 
 def cores() -> int:
@@ -32,26 +22,29 @@ def cores() -> int:
     return len(_ours()) or os.cpu_count() or 1
 
 
-def processors_s(proc: Path = PROC) -> tuple[float, float] | None:
+def processors_s() -> tuple[float, float] | None:
     """Return how long our processors have worked, and existed, together, in seconds."""
-    with contextlib.suppress(OSError, ValueError, IndexError, KeyError):
-        text = (proc / "stat").read_text(encoding="ascii", errors="replace")
-        lines = {line.split(" ", 1)[0]: line.split() for line in text.splitlines()}
-        ticks = [[int(n) for n in lines[f"cpu{number}"][1 : 1 + _COLUMNS]] for number in _ours()]
-        total = sum(map(sum, ticks))
-        idle = sum(row[column] for row in ticks for column in _IDLE)
-        if ticks:
-            return (total - idle) / _ticks_hz(), total / _ticks_hz()
+    with contextlib.suppress(ImportError, OSError, IndexError):
+        import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+        every = psutil.cpu_times(percpu=True)
+        times = [every[number] for number in _ours() or range(len(every))]
+        # What guests take is in user already; a processor that waits for a disk is idle.
+        guests = sum(getattr(t, n, 0.0) for t in times for n in ("guest", "guest_nice"))
+        idle_s = sum(t.idle + getattr(t, "iowait", 0.0) for t in times)
+        total_s = sum(map(sum, times)) - guests
+        return total_s - idle_s, total_s
     return None
 
 
-def process_s(pid: int, proc: Path = PROC) -> float | None:
+def process_s(pid: int) -> float | None:
     """Return how long a process has worked, all threads, in seconds."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        text = (proc / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
-        # Its name, in parentheses, may hold anything; behind it come 11 fields, then ours.
-        fields = text.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _ticks_hz()
+    with contextlib.suppress(ImportError, OSError):
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            return float(times.user + times.system)
     return None
 
 
@@ -97,7 +90,3 @@ def _ours() -> set[int]:
     """Return the numbers of the processors this process may use; none if nobody tells."""
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     return set() if affinity is None else affinity(0)
-
-
-def _ticks_hz() -> int:
-    return int(os.sysconf("SC_CLK_TCK"))

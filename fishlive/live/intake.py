@@ -44,9 +44,9 @@ class Intake:
         self.first_audio_s: float | None = None
         self.words: WordTrack = WordTrack()
         self.merged: int = 0
-        """Messages that made no chunk of their own."""
+        """Messages whose audio made no chunk of its own."""
         self.empty: int = 0
-        """Those of them without any audio: they may say something about words."""
+        """Messages without audio: they may say something about words."""
 
     @property
     def leading_silence_s(self) -> float | None:
@@ -72,9 +72,10 @@ class Intake:
         self.special = timed or not heard or half or self.first_audio_s is None
         if chunk:
             self._buffer.put(chunk)
-        else:
+        elif audio:
             self.merged += 1
-            self.empty += not audio
+        else:
+            self.empty += 1
 
     def take_timed(self, event: TimedAudio) -> None:
         """Note what is said about words; make a chunk of the audio."""

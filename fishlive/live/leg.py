@@ -235,9 +235,7 @@ class Leg:
     @property
     def heard(self) -> int:
         """Messages with audio that were received."""
-        intake = self.intake
-        made = self._buffer.received_chunks - self._heard_before
-        return made + intake.merged - intake.empty
+        return self._buffer.received_chunks + self.intake.merged - self._heard_before
 
     @property
     def willing(self) -> bool:
@@ -322,14 +320,14 @@ class Leg:
     def _on_finish(self, event: Finish) -> None:
         self._answered = True
         error: FishLiveError
+        stale = False
         if event.reason != SUCCESS:
             error = SynthesisError(event.reason, event.message)
         elif not self._protocol.stop_sent:
             error = StreamInterrupted("the service finished before all text was sent")
         elif self.reused and self.intake.first_audio_s is None and not self.speechless:
             # The one before on this socket may have been finished twice.
-            self._end(StreamInterrupted("the service finished without audio"), stale=True)
-            return
+            error, stale = StreamInterrupted("the service finished without audio"), True
         else:
             try:
                 self.intake.check_whole()
@@ -339,7 +337,7 @@ class Leg:
                 self.leave()
                 self._owner.finished()
                 return
-        self._end(error, stale=False)
+        self._end(error, stale=stale)
 
     def _end(self, error: FishLiveError, *, stale: bool) -> None:
         try:

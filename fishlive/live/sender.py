@@ -281,10 +281,10 @@ class Sender:
         it, and goes out in one message with that.
         """
         policy = self._policy
-        ahead_s = -1.0
+        ahead_s: float | None = None
         while policy is not None and not policy.passes(text):
-            if ahead_s < 0.0:  # looked up at most once: 0.4 µs
-                ahead_s = max(0.0, self._credit.ahead_s)
+            if ahead_s is None:  # looked up at most once: 0.4 µs
+                ahead_s = self._credit.ahead_s
             waited_s = FIRST_FLUSH_S if self._late else 0.0
             cut = policy.cut(text, waited_s=waited_s, ahead_s=ahead_s)
             if cut < 0:

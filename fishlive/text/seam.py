@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from fishlive.limits import ALIGNMENT_GRID_S
 from fishlive.text.flush import FlushPolicy
 from fishlive.text.matching import Border, SpokenWord, borders, match_words
 from fishlive.text.tags import PHONEMES, TAG
@@ -25,11 +26,11 @@ taken from us, and the time it takes to notice the drop."""
 FADE_ROOM_S: Final = 0.01
 """How far into a pause the cut lies, in seconds: a fade of 10 ms takes nothing of a word then."""
 
-REACH_S: Final = 0.24
+REACH_S: Final = 3 * ALIGNMENT_GRID_S
 """How long after the end of a word its pause is searched for, in seconds, when the next word is
-known: three steps of the 80 ms grid that alignments lie on (examples of the endpoint, 2026-09)."""
+known."""
 
-BLIND_REACH_S: Final = 0.08
+BLIND_REACH_S: Final = ALIGNMENT_GRID_S
 """The same when it is not: no word with the silence behind it fits into one step of the grid."""
 
 OVERLAP_S: Final = 0.02

@@ -17,6 +17,7 @@ from fishlive.errors import (
     ServerError,
     StreamInterrupted,
 )
+from fishlive.live.channel import LiveTTS
 from fishlive.session import Session
 from fishlive.transport.memory import MemoryRequest
 from fishlive.transport.socket import Receiver, Socket, Target
@@ -29,6 +30,14 @@ from tests.live.service import LOUD, Service, open_channel, read, speak, texts
 def refusing(status: int) -> Service:
     """Return a service that refuses every upgrade."""
     return Service(lambda request: request.refuse(status, body=b'{"message": "no", "status": 1}'))
+
+
+async def served(service: Service, live: LiveTTS) -> None:
+    """Hear one utterance to its end: its connection can serve the next."""
+    first = live.speak("One.")
+    await settle()
+    speak(service.peer, LOUD)
+    assert await read(first) == [LOUD]
 
 
 async def test_connecting_starts_on_entering() -> None:
@@ -187,23 +196,6 @@ async def test_an_interruption_opens_the_next_socket_at_once() -> None:
         assert not service.peers[1].closed
 
 
-async def test_messages_between_utterances_interest_nobody() -> None:
-    """They are counted, and cannot reach the next utterance."""
-    service = Service()
-    async with open_channel(service) as live:
-        first = live.speak("One.")
-        await settle()
-        speak(service.peer, LOUD)
-        await read(first)
-        speak(service.peer, LOUD * 9)
-        await settle()
-        second = live.speak("Two.")
-        await settle()
-        speak(service.peer, LOUD * 2)
-
-        assert await read(second) == [LOUD * 2]
-
-
 @pytest.mark.parametrize("closes", [True, False], ids=["closes", "stays"])
 @pytest.mark.parametrize("wait", [True, False], ids=["idle", "at once"])
 async def test_a_refusal_right_behind_the_upgrade_is_told(closes: bool, wait: bool) -> None:
@@ -250,10 +242,7 @@ async def test_what_a_service_says_behind_finish_hurts_nobody() -> None:
     """An error event on a socket that served is how it hangs up; the next turn is another's."""
     service = Service()
     async with open_channel(service) as live:
-        first = live.speak("One.")
-        await settle()
-        speak(service.peer, LOUD)
-        await read(first)
+        await served(service, live)
         service.peer.send(encode_error("session idle"))
         service.peer.close(1000)
         await settle()
@@ -421,10 +410,7 @@ async def test_a_connection_that_speaks_unasked_serves_no_more() -> None:
     """What comes behind a finish belongs to nobody: the next utterance gets another connection."""
     service = Service()
     async with open_channel(service) as live:
-        first = live.speak("One.")
-        await settle()
-        speak(service.peer, LOUD)
-        assert await read(first) == [LOUD]
+        await served(service, live)
         speak(service.peer, LOUD)
         await settle()
         second = live.speak("Two.")
@@ -438,10 +424,7 @@ async def test_events_of_other_versions_are_not_speech() -> None:
     """An unknown one between two utterances changes nothing."""
     service = Service()
     async with open_channel(service) as live:
-        first = live.speak("One.")
-        await settle()
-        speak(service.peer, LOUD)
-        await read(first)
+        await served(service, live)
         service.peer.send(encode("news"))
         await settle()
         second = live.speak("Two.")
@@ -454,10 +437,7 @@ async def test_a_second_finish_is_not_the_end_of_the_next_utterance() -> None:
     """On a connection that served before, an end without any audio is doubted, once."""
     service = Service()
     async with open_channel(service) as live:
-        first = live.speak("One.")
-        await settle()
-        speak(service.peer, LOUD)
-        await read(first)
+        await served(service, live)
         second = live.speak("Two.")
         await settle()
         speak(service.peers[0])

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fishlive.limits import ALIGNMENT_GRID_S
 from fishlive.wire.events import Alignment, Segment, TimedAudio
-from fishlive.wire.words import GRID_S, Word, WordTrack
+from fishlive.wire.words import Word, WordTrack
 
 
 def event(seq: int, *words: str, offset_s: float | None = None) -> TimedAudio:
@@ -96,7 +97,7 @@ def test_words_behind_their_own_audio_are_not_settled() -> None:
 
 def test_words_within_the_next_chunk_are_not_settled() -> None:
     """Two chunks do not speak at the same time; a step of the grid is no contradiction."""
-    close = track(event(0, "one", "two"), event(1, "three", offset_s=1.0 - GRID_S))
+    close = track(event(0, "one", "two"), event(1, "three", offset_s=1.0 - ALIGNMENT_GRID_S))
     assert texts(close.settled(newest=True)) == ["one", "two", "three"]
     wrong = track(event(0, "one", "two"), event(1, "three", offset_s=0.9))
     assert texts(wrong.settled(newest=True)) == []
