@@ -61,6 +61,15 @@ class Sender:
         replayed_bytes: UTF-8 bytes of text that were sent once more.
     """
 
+    # An instance of over 30 attributes without slots is a dict: twice the price of each look.
+    __slots__ = (
+        "_blocked_s", "_blocked_since_s", "_buffer", "_credit", "_direct", "_fresh", "_held",
+        "_items", "_late", "_lead", "_loop", "_note", "_plain", "_policy", "_protocol", "_reject",
+        "_request", "_script_from_bytes", "_segmented", "_send", "_socket", "_started",
+        "_ticked_bytes", "_timer", "_unflushed", "_unsent", "_want_socket", "_watch", "due",
+        "first_text_s", "full", "look", "outbox", "replayed_bytes", "room", "script",
+    )  # fmt: skip
+
     def __init__(
         self,
         request: TTSRequest,
@@ -96,9 +105,7 @@ class Sender:
         self._fresh = self.outbox.fresh
         self._note = self.script.items.append
         self._send: Callable[[str], bytes] = _no_socket
-        # Whether text needs nothing but writing: it is neither the first nor the first since a
-        # flush.
-        self._plain = False
+        self._plain = False  # whether text needs nothing but writing: it is not the first
         self._direct = False  # whether a single token may go past the outbox: `_text` says when
         self._segmented = segmented
         self._held = False  # whether a segment is over and its finish awaited
@@ -196,25 +203,37 @@ class Sender:
         self._direct = False
 
     def step(self) -> None:
-        """Write what a step of the source brought: a plain token at once, all else by pump."""
+        """Write what a step of the source brought: a single token at once, all else by pump."""
         fresh = self._fresh
-        if self._direct and len(fresh) == 1 and not self._items:
+        if self._direct and len(fresh) == 1 and (not self._items or self._rejoined()):
             text, socket, policy = fresh[0], self._socket, self._policy
-            if (
-                socket is not None
-                and socket.writable
-                and text
-                and text.isascii()
-                and (policy is None or policy.passes(text))
-            ):
-                socket.send(self._send(text))
-                self._note(text)
+            if socket is not None and socket.writable and text and text.isascii():
                 outbox = self.outbox
                 outbox.added_bytes += len(text)
                 outbox.gathered += 1
                 fresh.clear()
-                return
+                if policy is None or policy.passes(text):
+                    socket.send(self._send(text))
+                    self._note(text)
+                    self._unflushed = True
+                    return
+                protocol = self._protocol
+                if protocol is None or not self._text(socket, protocol, text, looked=True):
+                    return
+                if not self._items:
+                    return
         self.pump()
+
+    def _rejoined(self) -> bool:
+        """Put the space that waits in front of the token; return whether that is all that waits."""
+        items = self._items
+        if len(items) > 1 or items[0] != " ":
+            return False
+        items.clear()
+        self._fresh[0] = " " + self._fresh[0]
+        self.outbox.queued_bytes -= 1
+        self.outbox.added_bytes -= 1
+        return True
 
     def pump(self) -> None:
         """Write what may be written now, or ask for a socket."""
@@ -274,15 +293,18 @@ class Sender:
             return False
         return True
 
-    def _text(self, socket: Socket, protocol: LiveProtocol, text: str) -> bool:
-        """Write text, and flushes where the policy wants them.
+    def _text(
+        self, socket: Socket, protocol: LiveProtocol, text: str, *, looked: bool = False
+    ) -> bool:
+        """Write text, and flushes where the policy wants them; ``looked`` if it does not pass.
 
         Returns whether to go on: white space that is left behind a flush waits for what follows
         it, and goes out in one message with that.
         """
         policy = self._policy
         ahead_s: float | None = None
-        while policy is not None and not policy.passes(text):
+        while policy is not None and (looked or not policy.passes(text)):
+            looked = False
             if ahead_s is None:  # looked up at most once: 0.4 µs
                 ahead_s = self._credit.ahead_s
             waited_s = FIRST_FLUSH_S if self._late else 0.0
@@ -300,14 +322,15 @@ class Sender:
                 waits = not self._items and text.isspace()
                 self.outbox.put_back(text)
                 return not waits and not self._held
-        if self._plain:
-            socket.send(self._send(text))
-            self._note(text)
-        else:
-            self._send_text(socket, protocol, text)
+        self._send_text(socket, protocol, text)
         return True
 
     def _send_text(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+        if self._plain:
+            socket.send(self._send(text))
+            self._note(text)
+            self._unflushed = True
+            return
         if self._lead:
             self.replayed_bytes += utf8_bytes(self._lead)
             text, self._lead = self._lead + text, ""
@@ -343,7 +366,7 @@ class Sender:
         self.script.compact()
 
     def _write_flush(self, socket: Socket, protocol: LiveProtocol) -> None:
-        self._unflushed = self._plain = self._direct = False
+        self._unflushed = False
         socket.send(protocol.send_flush())
         if self._watch is not None:
             self._watch.flushed()

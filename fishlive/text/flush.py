@@ -115,10 +115,10 @@ class FlushPolicy:
         Args:
             text: What is to be sent next; not empty.
         """
+        if not (text.strip(" ").isalnum() or _special(text) is None):
+            return self._easy and self._takes_stop(text)
         if not self._easy:
-            return False
-        if not (text.lstrip(" ").isalnum() or _special(text) is None):
-            return self._takes_stop(text)
+            return self._begins(text)
         if self._first:
             chars = self._chars + len(text)
             if chars >= FIRST_FLUSH_CHARS:  # whether it is late is known to `cut`
@@ -143,7 +143,7 @@ class FlushPolicy:
             if (self._first or ahead_s < FLUSH_AHEAD_S) and self._stop_ends(text):
                 self.flushed()
                 return 0
-        if self._calm and (text.lstrip(" ").isalnum() or _special(text) is None):
+        if self._calm and (text.strip(" ").isalnum() or _special(text) is None):
             if self._first:
                 self._chars += len(text)
                 if self._chars >= FIRST_FLUSH_CHARS and waited_s >= FIRST_FLUSH_S:
@@ -154,20 +154,29 @@ class FlushPolicy:
             self._context = (self._context + text)[-WORD_CHARS:]
             return -1
         if self._calm and (self._first or ahead_s < FLUSH_AHEAD_S):
-            end = _simple_end(text)
+            end = _simple_end(self._context, text)
             if end:
                 self.flushed()
                 return end
         self._chars += len(text)
         return self._look(text, waited_s, ahead_s)
 
+    def _begins(self, text: str) -> bool:
+        """Take plain text at the beginning of a later sentence; return whether it stands there."""
+        if self._first or not self._calm:
+            return False
+        self._easy = self._speech = self._speech or _letter(text) is not None
+        self._context = (self._context + text)[-WORD_CHARS:]
+        return True
+
     def _takes_stop(self, text: str) -> bool:
-        """Take a word with a stop behind it; return whether it was such.
+        """Take a stop, or a word with one behind it; return whether it was such.
 
         What follows it decides whether that ends a sentence. Most sentences come this way and by
         :meth:`_stop_ends`, which together take a fifth of what a look takes.
         """
-        if text[-1] not in _ENDINGS or not text[:-1].lstrip(" ").isalnum():
+        word = text[:-1].lstrip(" ") if len(text) > 1 else self._context[-1:]
+        if text[-1] not in _ENDINGS or not word.isalnum():
             return False
         chars = self._chars + len(text)
         if self._first and chars >= FIRST_FLUSH_CHARS:  # it may be late: a border will do
@@ -358,23 +367,25 @@ def _items(text: str) -> Iterator[re.Match[str]]:
             yield item
 
 
-def _simple_end(text: str) -> int:
+def _simple_end(context: str, text: str) -> int:
     """Return where the first sentence of plain words ends; 0 if that takes a closer look.
 
-    For text of many sentences, where it takes a fifth of what a look takes.
+    It takes a fifth of what a look takes. The ``context`` is what came before, and calm.
     """
-    found = _special(text)
+    base = len(context)
+    whole = context + text
+    found = _special(whole, base)
     while found is not None:
         at = found.start()
-        stop, after = text[at], text[at + 1 : at + 2]
-        if stop not in _ENDINGS or at <= WORD_CHARS:  # nearer, its word may have begun before
+        stop, after = whole[at], whole[at + 1 : at + 2]
+        if stop not in _ENDINGS:
             return 0
-        if after == " " and text[at - 1].isalnum():
-            if stops_end(stop, text, at, 0):
-                return at + 1
+        if after == " " and at and whole[at - 1].isalnum():
+            if stops_end(stop, whole, at, 0):
+                return at + 1 - base
         elif not (after.isascii() and after.isalnum()):
             return 0
-        found = _special(text, at + 1)
+        found = _special(whole, at + 1)
     return 0
 
 

@@ -33,6 +33,7 @@ class BaseSocket:
     Attributes:
         receiver: See :class:`~fishlive.transport.socket.Socket`.
         target: What it is connected to.
+        writable: See :class:`~fishlive.transport.socket.Socket`; asked once a token.
     """
 
     def __init__(self, target: Target, receiver: Receiver) -> None:
@@ -49,7 +50,7 @@ class BaseSocket:
         self._closed = False
         self._said_goodbye = False
         self._paused = False
-        self._writable = True
+        self.writable: bool = True
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -64,11 +65,6 @@ class BaseSocket:
     def closed(self) -> bool:
         """See :attr:`Socket.closed`."""
         return self._closed
-
-    @property
-    def writable(self) -> bool:
-        """See :attr:`Socket.writable`."""
-        return self._writable
 
     @property
     def ignored(self) -> int:
@@ -130,11 +126,11 @@ class BaseSocket:
 
     def pause_writing(self) -> None:
         """Learn that the write buffer is over its limit."""
-        self._writable = False
+        self.writable = False
 
     def resume_writing(self) -> None:
         """Learn that it has drained."""
-        self._writable = True
+        self.writable = True
         if self._closed:
             return
         try:
@@ -160,7 +156,7 @@ class BaseSocket:
             self._pings.answered(bytes(payload))
         elif opcode is Opcode.PING:
             # A flood of pings from somebody who does not read must not fill the write buffer.
-            if self._writable:
+            if self.writable:
                 self._write(Opcode.PONG, bytes(payload))
         else:
             self._take_data(opcode, payload, fin=fin)

@@ -105,6 +105,28 @@ async def test_a_sentence_before_a_silence_is_spoken(advance: object) -> None:
         utterance.interrupt()
 
 
+async def test_so_is_a_later_one_that_came_token_by_token(advance: object) -> None:
+    """A token that goes straight to the socket is unflushed as any other text."""
+    service = Service()
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in ("Let me", " check. ", "One", " moment."):
+            await asyncio.sleep(0)
+            yield token
+        await asyncio.Event().wait()
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(tokens())
+        await settle()
+        assert kinds(service.peer) == "sttftt"
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        await advance(FIRST_FLUSH_S)  # type: ignore[operator]  # a function
+        assert kinds(service.peer) == "sttfttf"
+        assert texts(service.peer) == ["Let me", " check.", " One", " moment."]
+        utterance.interrupt()
+
+
 async def test_half_a_sentence_before_a_silence_waits(advance: object) -> None:
     """Nothing is flushed that would sound final and is not."""
     service = Service()
