@@ -15,14 +15,14 @@ class Script:
     """Text and orders as they went to the socket, and what was sent twice.
 
     Attributes:
-        items: All of it. The sender appends to this very list, once a token (0.03 µs).
+        items: All of it. The sender appends text to this very list, once a token (0.03 µs).
     """
 
     __slots__ = ("_joined", "items")
 
     def __init__(self) -> None:
         self.items: list[Item] = []
-        self._joined = 0  # items before this one were joined already
+        self._joined = 0  # from here on there is text only, that may be joined
 
     @property
     def text(self) -> str:
@@ -39,10 +39,17 @@ class Script:
             size_bytes -= utf8_bytes(item)
         return "".join(reversed(pieces))
 
+    def add(self, order: Order) -> None:
+        """Note an order, and join the text before it: a sentence in one piece, at 0.5 µs."""
+        if len(self.items) - self._joined > 1:
+            self._join()
+        self.items.append(order)
+        self._joined = len(self.items)
+
     def compact(self) -> None:
-        """Join the text between orders, where there is enough of it."""
+        """Join the text since the last order, if there is enough of it."""
         if len(self.items) - self._joined >= LOOSE_ITEMS:
-            self.items[self._joined :] = _runs(self.items[self._joined :])
+            self._join()
             self._joined = len(self.items)
 
     def passages(self) -> list[Item]:
@@ -61,7 +68,11 @@ class Script:
             elif rest:  # a flush without text is none
                 rest.append(item)
         self.items[:] = [prefix, *rest] if rest and prefix else rest
-        self._joined = 0
+        self._joined = len(self.items)
+
+    def _join(self) -> None:
+        texts: list[str] = self.items[self._joined :]  # type: ignore[assignment]  # no orders
+        self.items[self._joined :] = ["".join(texts)]
 
 
 def _texts(items: Iterable[Item]) -> Iterator[str]:

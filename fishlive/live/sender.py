@@ -269,7 +269,7 @@ class Sender:
             elif item is Order.FLUSH:
                 self._flush(socket, protocol)
             else:
-                self._note(Order.STOP)
+                self.script.add(Order.STOP)
                 self._write_stop(socket, protocol)
                 self._stop_timer()
         self._all_gone()
@@ -358,12 +358,11 @@ class Sender:
     def _break(self, socket: Socket, protocol: LiveProtocol) -> None:
         """Write a flush; the stop of a segment where those are spoken one by one."""
         if self._segmented:
-            self._note(Order.STOP)
+            self.script.add(Order.STOP)
             self._write_stop(socket, protocol)
         else:
-            self._note(Order.FLUSH)
+            self.script.add(Order.FLUSH)
             self._write_flush(socket, protocol)
-        self.script.compact()
 
     def _write_flush(self, socket: Socket, protocol: LiveProtocol) -> None:
         self._unflushed = False

@@ -143,23 +143,29 @@ class FlushPolicy:
             if (self._first or ahead_s < FLUSH_AHEAD_S) and self._stop_ends(text):
                 self.flushed()
                 return 0
-        if self._calm and (text.strip(" ").isalnum() or _special(text) is None):
-            if self._first:
-                self._chars += len(text)
-                if self._chars >= FIRST_FLUSH_CHARS and waited_s >= FIRST_FLUSH_S:
-                    return self._look(text, waited_s, ahead_s)
-            if not self._speech:
-                self._speech = _letter(text) is not None
-            self._easy = self._speech
-            self._context = (self._context + text)[-WORD_CHARS:]
-            return -1
-        if self._calm and (self._first or ahead_s < FLUSH_AHEAD_S):
-            end = _simple_end(self._context, text)
-            if end:
-                self.flushed()
-                return end
+        if self._calm:
+            found = _special(text)
+            if found is None:
+                return self._cut_plain(text, waited_s, ahead_s)
+            if self._first or ahead_s < FLUSH_AHEAD_S:
+                end = _simple_end(self._context, text, found.start())
+                if end:
+                    self.flushed()
+                    return end
         self._chars += len(text)
         return self._look(text, waited_s, ahead_s)
+
+    def _cut_plain(self, text: str, waited_s: float, ahead_s: float) -> int:
+        """Decide about text without stops, tags and line breaks, where no decision is open."""
+        if self._first:
+            self._chars += len(text)
+            if self._chars >= FIRST_FLUSH_CHARS and waited_s >= FIRST_FLUSH_S:
+                return self._look(text, waited_s, ahead_s)
+        if not self._speech:
+            self._speech = _letter(text) is not None
+        self._easy = self._speech
+        self._context = (self._context + text)[-WORD_CHARS:]
+        return -1
 
     def _begins(self, text: str) -> bool:
         """Take plain text at the beginning of a later sentence; return whether it stands there."""
@@ -367,16 +373,16 @@ def _items(text: str) -> Iterator[re.Match[str]]:
             yield item
 
 
-def _simple_end(context: str, text: str) -> int:
+def _simple_end(context: str, text: str, at: int) -> int:
     """Return where the first sentence of plain words ends; 0 if that takes a closer look.
 
-    It takes a fifth of what a look takes. The ``context`` is what came before, and calm.
+    It takes a fifth of what a look takes. The ``context`` is what came before, and calm; ``at``
+    is where the first character stands that may matter.
     """
     base = len(context)
     whole = context + text
-    found = _special(whole, base)
-    while found is not None:
-        at = found.start()
+    at += base
+    while True:
         stop, after = whole[at], whole[at + 1 : at + 2]
         if stop not in _ENDINGS:
             return 0
@@ -386,7 +392,9 @@ def _simple_end(context: str, text: str) -> int:
         elif not (after.isascii() and after.isalnum()):
             return 0
         found = _special(whole, at + 1)
-    return 0
+        if found is None:
+            return 0
+        at = found.start()
 
 
 def _ends_sentence(match: re.Match[str], settled: int) -> bool:
