@@ -18,6 +18,12 @@ from fishlive.text.speakable import has_speech
 from fishlive.transport.socket import Socket
 from fishlive.wire.protocol import LiveProtocol
 
+TOKEN_CHARS: Final = 64
+"""Longest text that is taken for a token, in characters: longer than any word of an LLM."""
+
+BATCH_MESSAGES: Final = 64
+"""Most messages in one write: behind so many sentences and flushes a full socket is noticed."""
+
 _FREE: Final = Level.FREE
 
 
@@ -32,6 +38,23 @@ class Watch(Protocol):
 
     def choked(self) -> None:
         """Learn that text waits because the socket takes no more."""
+
+
+class Sink(Protocol):
+    """Where messages go: a socket, or what goes to it in one write."""
+
+    def send(self, message: bytes, /) -> None:
+        """Take a message."""
+
+
+class _Batch:
+    """Messages of one piece of text: its sentences, and the flushes between them."""
+
+    __slots__ = ("messages", "send")
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.send: Callable[[bytes], None] = self.messages.append
 
 
 class Sender:
@@ -298,11 +321,16 @@ class Sender:
     ) -> bool:
         """Write text, and flushes where the policy wants them; ``looked`` if it does not pass.
 
+        The sentences of what is longer than a token leave in one write: a token of a source that
+        is ahead of us costs 1 µs instead of 1.6, and a sentence two packets less.
+
         Returns whether to go on: white space that is left behind a flush waits for what follows
         it, and goes out in one message with that.
         """
         policy = self._policy
         ahead_s: float | None = None
+        batch = _Batch() if len(text) > TOKEN_CHARS else None
+        sink: Sink = batch or socket
         while policy is not None and (looked or not policy.passes(text)):
             looked = False
             if ahead_s is None:  # looked up at most once: 0.4 µs
@@ -312,29 +340,34 @@ class Sender:
             if cut < 0:
                 break
             if cut:
-                self._send_text(socket, protocol, text[:cut])
+                self._send_text(sink, protocol, text[:cut])
             if self._unflushed:
-                self._break(socket, protocol)
+                self._break(sink, protocol)
             text = text[cut:]
+            waits = self._held or not text or text.isspace()
+            if batch is not None and (waits or len(batch.messages) >= BATCH_MESSAGES):
+                socket.send_all(batch.messages)
+                batch.messages.clear()
             if not text:
                 return True
-            if self._held or not socket.writable or text.isspace():
-                waits = not self._items and text.isspace()
+            if waits or not socket.writable:
                 self.outbox.put_back(text)
-                return not waits and not self._held
-        self._send_text(socket, protocol, text)
+                return not self._held and (len(self._items) > 1 or not text.isspace())
+        self._send_text(sink, protocol, text)
+        if batch is not None:
+            socket.send_all(batch.messages)
         return True
 
-    def _send_text(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+    def _send_text(self, sink: Sink, protocol: LiveProtocol, text: str) -> None:
         if self._plain:
-            socket.send(self._send(text))
+            sink.send(self._send(text))
             self._note(text)
             self._unflushed = True
             return
         if self._lead:
             self.replayed_bytes += utf8_bytes(self._lead)
             text, self._lead = self._lead + text, ""
-        self._say(socket, protocol, text)
+        self._say(sink, protocol, text)
         self._note(text)
         if self.first_text_s is None and has_speech(text):
             self.first_text_s = self._loop.time()
@@ -342,38 +375,38 @@ class Sender:
                 self._timer = self._loop.call_later(FIRST_FLUSH_S, self._tick)
         self._plain = self.first_text_s is not None
 
-    def _flush(self, socket: Socket, protocol: LiveProtocol) -> None:
+    def _flush(self, sink: Sink, protocol: LiveProtocol) -> None:
         if self._unflushed:
-            self._break(socket, protocol)
+            self._break(sink, protocol)
             if self._policy is not None:
                 self._policy.flushed()
 
-    def _say(self, socket: Socket, protocol: LiveProtocol, text: str) -> None:
+    def _say(self, sink: Sink, protocol: LiveProtocol, text: str) -> None:
         if not self._started:
             self._started = True
-            socket.send(protocol.send_start(self._request.payload()))
+            sink.send(protocol.send_start(self._request.payload()))
         self._unflushed = True
-        socket.send(protocol.send_text(text))
+        sink.send(protocol.send_text(text))
 
-    def _break(self, socket: Socket, protocol: LiveProtocol) -> None:
+    def _break(self, sink: Sink, protocol: LiveProtocol) -> None:
         """Write a flush; the stop of a segment where those are spoken one by one."""
         if self._segmented:
             self.script.add(Order.STOP)
-            self._write_stop(socket, protocol)
+            self._write_stop(sink, protocol)
         else:
             self.script.add(Order.FLUSH)
-            self._write_flush(socket, protocol)
+            self._write_flush(sink, protocol)
 
-    def _write_flush(self, socket: Socket, protocol: LiveProtocol) -> None:
+    def _write_flush(self, sink: Sink, protocol: LiveProtocol) -> None:
         self._unflushed = False
-        socket.send(protocol.send_flush())
+        sink.send(protocol.send_flush())
         if self._watch is not None:
             self._watch.flushed()
 
-    def _write_stop(self, socket: Socket, protocol: LiveProtocol) -> None:
+    def _write_stop(self, sink: Sink, protocol: LiveProtocol) -> None:
         self._unflushed = self._plain = self._direct = False
         self._held = True
-        socket.send(protocol.send_stop())
+        sink.send(protocol.send_stop())
         if self._watch is not None:
             self._watch.stopped()
 

@@ -20,14 +20,12 @@ from typing import Any, Final, TypeAlias
 
 from fishlive.errors import ConfigError, InvalidTextError, UsageError
 from fishlive.limits import CLOSE_TIMEOUT_S
+from fishlive.live.sender import TOKEN_CHARS
 from fishlive.live.turn import Turn
 from fishlive.text.llm import text_of
 
 TextSource: TypeAlias = str | Iterable[Any] | AsyncIterable[Any]
 """Text, or what yields text or the events of a known LLM stream."""
-
-TOKEN_CHARS: Final = 64
-"""Longest text that is taken for a token, in characters: longer than any word of an LLM."""
 
 STEP_TOKENS: Final = 64
 """Tokens that a source may bring within one step before their size is looked at: with the above

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +84,10 @@ class Tap:
     def send(self, message: bytes) -> None:
         """See :meth:`Socket.send`."""
         self._open().send(message)
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        """See :meth:`Socket.send_all`."""
+        self._open().send_all(messages)
 
     def abort(self) -> None:
         """See :meth:`Socket.abort`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from fishlive.errors import FishLiveError, MessageTooLarge, ProtocolError
@@ -18,7 +19,7 @@ from fishlive.transport.endings import (
     report,
 )
 from fishlive.transport.fragments import Fragments
-from fishlive.transport.frames import Opcode, parse_close
+from fishlive.transport.frames import Opcode, encode_frame, parse_close
 from fishlive.transport.pings import Pings
 from fishlive.transport.refusal import server_closed
 from fishlive.transport.socket import Handshake, Receiver, Target
@@ -80,6 +81,12 @@ class BaseSocket:
         """See :meth:`Socket.send`."""
         if not self._closed:
             self._write(Opcode.BINARY, message)
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        """See :meth:`Socket.send_all`."""
+        transport = self._transport
+        if transport and not self._closed and not transport.is_closing():
+            transport.write(b"".join([encode_frame(Opcode.BINARY, m) for m in messages]))
 
     def pause_reading(self) -> None:
         """See :meth:`Socket.pause_reading`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -90,6 +90,11 @@ class MemorySocket:
         if not self._closed:
             self._up.put(len(message), partial(self._peer.on_message, message))
             self._writable = self._writable and self._up.size_bytes <= WRITE_HIGH_BYTES
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        """See :meth:`Socket.send_all`."""
+        for message in messages:
+            self.send(message)
 
     def pause_reading(self) -> None:
         """See :meth:`Socket.pause_reading`; nothing more arrives at all."""

@@ -7,7 +7,7 @@ Two Protocols and the values they exchange. Adapters: ``picows.py`` (default), `
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -112,6 +112,9 @@ class Socket(Protocol):
 
         "Sent" is not "delivered": write buffer and kernel take some 4 MiB on the way.
         """
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        """Queue binary messages as :meth:`send` does, in one write where that is possible."""
 
     def pause_reading(self) -> None:
         """Stop reading from the network; at most one batch still arrives. Idempotent."""

@@ -43,6 +43,31 @@ async def test_messages_arrive_whole_and_in_order(opening: Opening) -> None:
         assert [await soon(it.link.receive()) for _ in sent] == sent
 
 
+async def test_messages_sent_together_arrive_one_by_one(opening: Opening) -> None:
+    """In order, also behind and in front of others, and when the kernel takes no more."""
+    sent = [b"", b"a", bytes(125), bytes(126), bytes(65_536), *[CHUNK] * 100, b"z"]
+    async with opening() as it:
+        it.socket.send(b"first")
+        it.socket.send_all(sent)
+        it.socket.send(b"last")
+        assert [await soon(it.link.receive()) for _ in range(len(sent) + 2)] == [
+            b"first", *sent, b"last",
+        ]  # fmt: skip
+
+
+async def test_nothing_is_sent_behind_a_goodbye(opening: Opening) -> None:
+    """What comes behind the close frame is dropped, one by one or together."""
+    async with opening() as it:
+        closing = asyncio.ensure_future(it.socket.aclose())
+        await settle()
+        it.socket.send(b"late")
+        it.socket.send_all([b"later", b"latest"])
+        assert await soon(it.link.close_code()) == 1000
+        it.link.close(1000)
+        await soon(closing)
+        assert await soon(it.link.receive()) is None
+
+
 async def test_text_is_ignored_and_counted(opening: Opening) -> None:
     """A text message is skipped; the binary ones around it arrive."""
     async with opening() as it:
