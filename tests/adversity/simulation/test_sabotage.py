@@ -11,10 +11,13 @@ import pytest
 from fishlive.errors import ConnectionLost
 from fishlive.faults import Fault, Place
 from fishlive.flow.buffer import AudioBuffer
+from fishlive.flow.retry import RetryPolicy, TokenBucket
 from fishlive.flow.slots import Slot
+from fishlive.live import attempts
 from fishlive.live.sender import Sender
 from fishlive.secret import Secret
 from fishlive.testing.desk import Manner
+from fishlive.testing.invariants import MAX_ATTEMPTS
 from fishlive.testing.program import CANARY
 from fishlive.testing.replay import broken
 from fishlive.testing.schedule import Listener, Schedule, Step, Turn
@@ -108,6 +111,36 @@ def test_a_socket_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     """Nobody cuts what failed."""
     monkeypatch.setattr(MemorySocket, "abort", nothing)
     assert "I4" in found()
+
+
+def test_trying_again_what_is_final_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is no good is tried once more."""
+    monkeypatch.setattr(attempts, "_passing", lambda _error, _malformed: True)
+    assert "I6" in found()
+
+
+def test_trying_too_often_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody counts wrong."""
+
+    def delay_s(_self: RetryPolicy, _error: object, *, attempt: int, **_options: object) -> Any:
+        return 0.0 if attempt < 2 * MAX_ATTEMPTS else None
+
+    schedule = Schedule(
+        20,
+        (Turn("text", ((Step("say", "hello"),),)),),
+        faults=(Fault(kind="rst", at=Place.TEXT, n=1, times=None),),
+    )
+    assert not judge(schedule).problems
+    monkeypatch.setattr(RetryPolicy, "delay_s", delay_s)
+    monkeypatch.setattr(TokenBucket, "fail", lambda _self: True)
+    monkeypatch.setattr(attempts, "MAX_STILLBORN", 2 * MAX_ATTEMPTS)
+    assert "I6" in broken(judge(schedule))
+
+
+def test_saying_again_what_was_heard_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody remembers that the listener has begun to read."""
+    monkeypatch.setattr(AudioBuffer, "read_bytes", property(lambda _self: 0))
+    assert "I6" in found()
 
 
 def test_waiting_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
