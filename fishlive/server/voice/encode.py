@@ -55,7 +55,7 @@ _RECIPES: Final = {
         {"write_xing": "0", "id3v2_version": "0"},
         # Without the bit reservoir a frame needs none of the next ones: sound after 80 ms. The
         # fastest of lame's algorithms, as encoding is what limits how many can speak at once, and
-        # nothing above what the voice has: a seventh less work.
+        # nothing above what the voice has: 5 % less work.
         {"reservoir": "0", "compression_level": "9", "cutoff": str(SPEECH_RATE_HZ // 2)},
     ),
     "opus": _Recipe(
