@@ -15,7 +15,7 @@ from fishlive import Session
 from fishlive.server import LocalServer
 from fishlive.testing.clock import run
 from fishlive.testing.model import Service
-from tests.adversity.matrix import WAYS, gone, served, session
+from tests.adversity.matrix import WAYS, gone, session
 from tests.adversity.storms.counting import Toll, complaints, quiet
 from tests.adversity.storms.victims import hear
 
@@ -70,7 +70,8 @@ async def test_short_sessions_over_sockets_leave_nothing() -> None:
     """With both adapters on both endpoints, one after the other."""
     many = SESSIONS // REAL_SHARE
     with complaints() as said:
-        async with served() as server:
+        # Not `served`, which remembers every connection to compare what was heard.
+        async with LocalServer(accept_any_key=True) as server:
             await _over_sockets(server, many // 4)
             begin = Toll.now()
             await _over_sockets(server, many // 4)
