@@ -55,8 +55,11 @@ HARMLESS: Final[Mapping[str, bytes]] = MappingProxyType(
 )
 """What may come beside audio, and changes nothing."""
 
+LATE_AUDIO: Final = b"\x01\x02"
+"""Audio that is nobody's: no voice of these services begins so."""
+
 AFTER_FAULT: Final[Mapping[str, bytes]] = MappingProxyType(
-    {"late-audio": encode_audio(b"\x01\x02"), "second-finish": encode_finish()}
+    {"late-audio": encode_audio(LATE_AUDIO), "second-finish": encode_finish()}
 )
 """What may come behind ``finish``, and is nobody's."""
 

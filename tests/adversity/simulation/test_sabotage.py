@@ -21,7 +21,7 @@ from fishlive.testing.invariants import MAX_ATTEMPTS
 from fishlive.testing.program import CANARY
 from fishlive.testing.replay import broken
 from fishlive.testing.schedule import Listener, Schedule, Step, Turn
-from fishlive.testing.simulate import judge, sweep
+from fishlive.testing.simulate import judge, simulate, sweep
 from fishlive.transport import memory
 from fishlive.transport.memory import MemorySocket
 
@@ -80,6 +80,14 @@ def test_audio_in_another_order_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(AudioBuffer, "put", every(40, passing, usual))
     assert "I3" in found()
+
+
+def test_late_audio_that_cannot_be_told_apart_is_no_trouble() -> None:
+    """It is nobody's, and comes while the next utterance speaks: only what follows it counts."""
+    verdict = simulate(49084)
+    read = [what for _, who, what in verdict.trace if who == "turn 2"]
+    assert "reads 2 bytes" in read, "another seed is needed: the schedules are drawn anew"
+    assert not verdict.problems
 
 
 def test_lost_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
