@@ -166,12 +166,19 @@ def _text(told: Told, attempts: list[Attempt]) -> Iterator[str]:
             yield f"attempt {attempt.number} was stopped before all was said (I7)"
     if told.outcome is Outcome.FINISHED and attempts:
         last = attempts[-1]
-        if last.text != said:
+        # A service may say that it is done while the rest is on its way to it: if all was sent by
+        # then, that is what it says when it is; 1 schedule in 80,000.
+        done = (last.ending or "").startswith("finish:stop") and _all_sent(told, said)
+        if last.text != said and not done:
             yield f"finished, and attempt {last.number} got only {last.text!r} of {said!r} (I7)"
         if last.ending not in {"stop", None} and not last.ending.startswith("finish:stop"):
             yield f"finished, although attempt {last.number} ended with {last.ending} (I2)"
     if told.outcome is Outcome.FINISHED and not attempts and said.strip():
         yield "finished, and nothing was ever sent (I7)"
+
+
+def _all_sent(told: Told, said: str) -> bool:
+    return told.stats is not None and told.stats.text_utf8_bytes == len(said.encode())
 
 
 def _attempts(told: Told, attempts: list[Attempt], delay_s: float) -> Iterator[str]:

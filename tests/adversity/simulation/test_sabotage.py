@@ -90,6 +90,14 @@ def test_late_audio_that_cannot_be_told_apart_is_no_trouble() -> None:
     assert not verdict.problems
 
 
+def test_a_service_that_is_done_before_it_has_read_all_is_no_trouble() -> None:
+    """Our stop was on its way when it said so: nobody can tell that from the true end."""
+    verdict = simulate(83256)
+    did = [what for _, who, what in verdict.trace if who.startswith("service")]
+    assert any(what.startswith("fault finish:stop") for what in did), "another seed is needed"
+    assert not verdict.problems
+
+
 def test_lost_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One message in forty is not sent."""
     monkeypatch.setattr(MemorySocket, "send", every(40, nothing, MemorySocket.send))
