@@ -55,10 +55,7 @@ class Credit:
     @property
     def ahead_s(self) -> float:
         """Seconds received and not played yet."""
-        buffer, marked_s = self._buffer, self.marked_s
-        if marked_s is None:
-            return (buffer.received_bytes - buffer.read_bytes) / self._bytes_per_s
-        return buffer.received_bytes / self._bytes_per_s - marked_s
+        return self.received_s - self.played_s
 
     @property
     def spent(self) -> bool:

@@ -129,7 +129,7 @@ class Sender:
         self._note = self.script.items.append
         self._send: Callable[[str], bytes] = _no_socket
         self._plain = False  # whether text needs nothing but writing: it is not the first
-        self._direct = False  # whether a single token may go past the outbox: `_text` says when
+        self._direct = False  # whether a single token may go past the outbox; see `_all_gone`
         self._segmented = segmented
         self._held = False  # whether a segment is over and its finish awaited
         self._script_from_bytes = 0  # text sent before the script began
@@ -241,9 +241,7 @@ class Sender:
                     self._unflushed = True
                     return
                 protocol = self._protocol
-                if protocol is None or not self._text(socket, protocol, text, looked=True):
-                    return
-                if not self._items:
+                if protocol is None or not self._text(socket, protocol, text) or not self._items:
                     return
         self.pump()
 
@@ -316,10 +314,8 @@ class Sender:
             return False
         return True
 
-    def _text(
-        self, socket: Socket, protocol: LiveProtocol, text: str, *, looked: bool = False
-    ) -> bool:
-        """Write text, and flushes where the policy wants them; ``looked`` if it does not pass.
+    def _text(self, socket: Socket, protocol: LiveProtocol, text: str) -> bool:
+        """Write text, and flushes where the policy wants them.
 
         The sentences of what is longer than a token leave in one write: a token of a source that
         is ahead of us costs 1 µs instead of 1.6, and a sentence two packets less.
@@ -331,8 +327,7 @@ class Sender:
         ahead_s: float | None = None
         batch = _Batch() if len(text) > TOKEN_CHARS else None
         sink: Sink = batch or socket
-        while policy is not None and (looked or not policy.passes(text)):
-            looked = False
+        while policy is not None and not policy.passes(text):
             if ahead_s is None:  # looked up at most once: 0.4 µs
                 ahead_s = self._credit.ahead_s
             waited_s = FIRST_FLUSH_S if self._late else 0.0

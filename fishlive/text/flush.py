@@ -161,19 +161,19 @@ class FlushPolicy:
             self._chars += len(text)
             if self._chars >= FIRST_FLUSH_CHARS and waited_s >= FIRST_FLUSH_S:
                 return self._look(text, waited_s, ahead_s)
-        if not self._speech:
-            self._speech = _letter(text) is not None
-        self._easy = self._speech
-        self._context = (self._context + text)[-WORD_CHARS:]
+        self._take_plain(text)
         return -1
 
     def _begins(self, text: str) -> bool:
         """Take plain text at the beginning of a later sentence; return whether it stands there."""
         if self._first or not self._calm:
             return False
+        self._take_plain(text)
+        return True
+
+    def _take_plain(self, text: str) -> None:
         self._easy = self._speech = self._speech or _letter(text) is not None
         self._context = (self._context + text)[-WORD_CHARS:]
-        return True
 
     def _takes_stop(self, text: str) -> bool:
         """Take a stop, or a word with one behind it; return whether it was such.

@@ -29,7 +29,7 @@ UNASKED: Final = ("sec-websocket-extensions", "sec-websocket-protocol")
 
 
 class BaseSocket:
-    """A :class:`~fishlive.transport.socket.Socket`, but for writing and parsing frames.
+    """A :class:`~fishlive.transport.socket.Socket`, but for writing one frame, and parsing.
 
     Attributes:
         receiver: See :class:`~fishlive.transport.socket.Socket`.
