@@ -83,6 +83,10 @@ HAPPY_EYEBALLS_DELAY_S: Final = 0.25
 MAX_ERROR_BODY_BYTES: Final = 8 * KIB
 """How much of a refusal's body is read. Documented bodies are under 200 bytes."""
 
+ERROR_BODY_S: Final = 1.0
+"""How long a refusal waits for its body, in seconds. The status is the message, and most bodies
+come with it; one that was sent apart is a round trip away at most."""
+
 MAX_ERROR_TEXT_CHARS: Final = 512
 """How much of a service's sentence an error repeats, in characters."""
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +27,13 @@ settings.load_profile("fishlive")
 
 QUIET_TICKS = 50
 """Loop turns a finished test may need until cancelled tasks and closed transports are gone."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Expect what Python 3.10 says of TLS that is cut before picows or aiohttp hands it over."""
+    if sys.version_info < (3, 11):
+        spared = "ignore:unclosed transport <asyncio.sslproto:ResourceWarning"
+        config.addinivalue_line("filterwarnings", spared)
 
 
 def pytest_collection_finish() -> None:

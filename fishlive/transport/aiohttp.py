@@ -14,10 +14,12 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
+import anyio
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.connector import Connection
 
@@ -36,10 +38,6 @@ GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What the server mixes into our key to show that it speaks WebSocket (RFC 6455, section 1.3)."""
 
 BINARY: Final = Opcode.BINARY
-
-BODY_WAIT_S: Final = 0.5
-"""How long a refusal waits for its body, in seconds. The status is the message; most bodies come
-with it."""
 
 
 async def connect_aiohttp(
@@ -116,7 +114,7 @@ async def _upgrade(
     try:
         headers = lower_case(response.headers.items())
         if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            raise refusal(response.status, headers, await _body(response))
+            raise refusal(response.status, headers, await _body(response, dial.error_body_s()))
         if why := _why_no_upgrade(headers, key):
             raise UpgradeError(f"the answer is no WebSocket upgrade: {why}", status=101)
         opened = AiohttpSocket(target, receiver, response)
@@ -179,15 +177,13 @@ def _caused(error: FishLiveError, cause: Exception) -> FishLiveError:
     return error
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Return the first piece of the body; nothing if it is late or broken."""
-    reading = asyncio.ensure_future(response.content.read(MAX_ERROR_BODY_BYTES))
-    try:
-        await asyncio.wait((reading,), timeout=BODY_WAIT_S)
-    finally:
-        reading.cancel()
-    finished = reading.done() and not reading.cancelled() and reading.exception() is None
-    return reading.result() if finished else b""
+async def _body(response: aiohttp.ClientResponse, wait_s: float) -> bytes:
+    """Return what a refusal says, as far as it comes in time and unbroken."""
+    body = b""
+    with anyio.move_on_after(wait_s), suppress(Exception):
+        while len(body) < MAX_ERROR_BODY_BYTES and (piece := await response.content.readany()):
+            body += piece
+    return body
 
 
 def _why_no_upgrade(headers: Mapping[str, str], key: bytes) -> str | None:

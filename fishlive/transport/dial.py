@@ -27,7 +27,7 @@ from fishlive.errors import (
     HostNotFoundError,
     TLSError,
 )
-from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, RECEIVE_BUFFER_BYTES
+from fishlive.limits import ERROR_BODY_S, HAPPY_EYEBALLS_DELAY_S, RECEIVE_BUFFER_BYTES
 from fishlive.transport import names
 from fishlive.transport.names import Address
 from fishlive.transport.socket import Handshake, Socket, Target
@@ -126,6 +126,14 @@ class Dial:
         if self.tls is not None and asked_s is not None and tcp_s is not None:
             tls_s = asked_s - (self.dns_s or 0.0) - tcp_s
         return Handshake(took_s, self.dns_s, self.tcp_s, tls_s, upgrade_s, headers)
+
+    def error_body_s(self) -> float:
+        """Return how long to wait for a refusal's body: at most half of the time that is left.
+
+        So that a refusal is one, and no timeout, whenever its head comes in time.
+        """
+        left_s = self._target.timeout_s - self.elapsed_s()
+        return max(min(ERROR_BODY_S, left_s / 2), 0.0)
 
     def stage(self) -> str:
         """Return the phase, looking at the watched socket to tell TCP from what follows it."""
@@ -236,10 +244,14 @@ class Dial:
             await asyncio.sleep(0)
 
 
-def new_socket(address: Address) -> socket.socket:
+class TCPSocket(socket.socket):
+    """A socket whose methods can be replaced: without slots, it has room for that (``tap.py``)."""
+
+
+def new_socket(address: Address) -> TCPSocket:
     """Return a TCP socket with a small receive buffer, which must be set before it connects."""
     family, kind, proto, _, _ = address
-    sock = socket.socket(family, kind, proto)
+    sock = TCPSocket(family, kind, proto)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -5,24 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import anyio
 
 from fishlive.errors import FishLiveError, ProtocolError, StreamClosedError, UpgradeError
 from fishlive.flow.governor import Slot
-from fishlive.limits import MAX_ERROR_BODY_BYTES
+from fishlive.limits import ERROR_BODY_S, MAX_ERROR_BODY_BYTES
 from fishlive.transport.answer import lower_case
 from fishlive.transport.call import Answer, media_type
 from fishlive.transport.http_failure import broken_off, unexpected
 from fishlive.transport.http_feed import Feed
 from fishlive.transport.patience import Patience
 from fishlive.transport.refusal import refusal, trace_id
-
-ERROR_BODY_S: Final = 1.0
-"""How long a refusal waits for its body, in seconds: the status is the message."""
-
 
 Refuse: TypeAlias = Callable[[int, Mapping[str, str], bytes], FishLiveError]
 """Makes an error of a refusal's status, headers (names in lower case) and body."""

@@ -6,6 +6,7 @@ Facts about picows in comments are of version 2.3.1; the contract test names eac
 from __future__ import annotations
 
 import logging
+import socket as sockets
 from contextlib import suppress
 from typing import Final
 
@@ -20,13 +21,14 @@ from picows import (
 )
 
 from fishlive.errors import ConnectError, FishLiveError, UpgradeError
-from fishlive.transport.answer import lower_case, parse_head, unchunk
+from fishlive.transport.answer import lower_case, parse_head, refusal_body
 from fishlive.transport.base import UNASKED, BaseSocket
 from fishlive.transport.dial import Dial
 from fishlive.transport.endings import broken, lost, too_large
 from fishlive.transport.frames import Opcode
 from fishlive.transport.refusal import refusal
 from fishlive.transport.socket import Receiver, Socket, Target
+from fishlive.transport.tap import Tap
 from fishlive.wire.events import plain_text
 
 _NO_FRAME_BYTES: Final = -1
@@ -56,39 +58,52 @@ async def connect_picows(target: Target, receiver: Receiver) -> Socket:
 
 
 async def _open(dial: Dial, socket: _PicowsSocket) -> _PicowsSocket:
+    tap = Tap(dial)
+
+    async def tcp(_url: object) -> sockets.socket:
+        sock = await dial.tcp()
+        return sock if dial.tls else tap.tcp(sock)
+
     try:
-        # Before the 101 an EOF is no error to picows: it returns no listener.
-        _, listener = await ws_connect(
+        opened: tuple[WSTransport, WSListener | None] = await ws_connect(
             lambda: socket,
             socket.target.url,
-            ssl_context=dial.tls,
+            ssl_context=tap.tls(dial.tls) if dial.tls else None,
             websocket_handshake_timeout=None,
             logger_name=_SILENT,
             enable_auto_pong=False,
             max_frame_size=socket.target.max_message_bytes,
             extra_headers=dial.headers(),
             max_redirects=0,
-            socket_factory=lambda _url: dial.tcp(),
+            socket_factory=tcp,
             # Installed, it would be taken; its transports (1.2.0) complain to the loop when TLS
             # is cut, and a descriptor cut while they take it over ends as "no such file".
             use_aiofastnet=False,
         )
+        ws, listener = opened
+        # Before the 101 an EOF is no error to picows: it returns no listener.
         if listener is None:
-            raise ConnectError("the server hung up instead of answering", phase=dial.phase)
+            ws.disconnect(graceful=False)  # it is at its end; Python 3.10 wants to be told
+            hung_up = ConnectError("the server hung up instead of answering", phase=dial.phase)
+            raise tap.refusal() or hung_up
         if socket.refused:
             raise socket.refused
     except BaseException as error:
         socket.abort()
         dial.cut()
+        if not isinstance(error, Exception) or isinstance(error, FishLiveError):
+            raise
+        if refused := tap.refusal():
+            raise refused from error
         if isinstance(error, WSHandshakeError):
-            raise _refusal(error) from error
-        if isinstance(error, Exception) and not isinstance(error, FishLiveError):
-            raise dial.error(error) from error
-        raise
+            raise _no_upgrade(error) from error
+        raise dial.error(error) from error
+    finally:
+        tap.remove()
     return socket
 
 
-def _refusal(error: WSHandshakeError) -> FishLiveError:
+def _no_upgrade(error: WSHandshakeError) -> FishLiveError:
     """Return what an answer means. Read anew: picows knows neither odd statuses nor chunks."""
     status, headers = parse_head(error.raw_header or b"")
     if status is None:
@@ -99,9 +114,8 @@ def _refusal(error: WSHandshakeError) -> FishLiveError:
         other = '; transport="aiohttp" takes lists' if "," in headers.get("connection", "") else ""
         said = f"the answer is no WebSocket upgrade: {why}{other}"
         return UpgradeError(said, status=status)
-    body = error.raw_body or b""
-    chunked = "chunked" in headers.get("transfer-encoding", "")
-    return refusal(status, headers, unchunk(body) if chunked else body)
+    body, _ = refusal_body(headers, error.raw_body or b"")
+    return refusal(status, headers, body)
 
 
 class _PicowsSocket(BaseSocket, WSListener):

@@ -17,7 +17,7 @@ import anyio
 
 from fishlive.errors import ConnectError, ConnectTimeout, FishLiveError, UpgradeError
 from fishlive.limits import KIB, MAX_ERROR_BODY_BYTES
-from fishlive.transport.answer import parse_head, unchunk
+from fishlive.transport.answer import parse_head, refusal_body
 from fishlive.transport.dial import Dial, dns_error
 from fishlive.transport.refusal import refusal
 from fishlive.transport.socket import Target
@@ -156,7 +156,8 @@ class _Attempt:
         if status is None:
             raise UpgradeError("something answered that does not speak HTTP")
         if status != HTTPStatus.SWITCHING_PROTOCOLS:
-            raise refusal(status, self._headers, await _body(reader, self._headers))
+            wait_s = self._dial.error_body_s()
+            raise refusal(status, self._headers, await _body(reader, self._headers, wait_s))
         writer.write(_GOODBYE)
 
 
@@ -174,19 +175,16 @@ def _request(target: Target) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
-    """Return the start of a body, as far as its head says that it has one."""
-    chunked = "chunked" in headers.get("transfer-encoding", "")
-    length = headers.get("content-length", "")
-    size_bytes = int(length) if length.isascii() and length.isdigit() else 0
-    if chunked:
-        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return unchunk(await reader.readuntil(b"0\r\n\r\n"))
-        return b""
-    try:
-        return await reader.readexactly(min(size_bytes, MAX_ERROR_BODY_BYTES))
-    except asyncio.IncompleteReadError as error:
-        return error.partial
+async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str], wait_s: float) -> bytes:
+    """Return what a refusal says, as far as it comes in time."""
+    raw = b""
+    with anyio.move_on_after(wait_s), contextlib.suppress(OSError):
+        while not refusal_body(headers, raw)[1]:
+            piece = await reader.read(MAX_ERROR_BODY_BYTES)
+            if not piece:
+                break
+            raw += piece
+    return refusal_body(headers, raw)[0]
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

@@ -81,7 +81,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FishLiveErr
         headers: Of the answer, names in lower case.
         body: As much of it as arrived; only the first MAX_ERROR_BODY_BYTES count.
     """
-    if not 400 <= status <= 599 or status == HTTPStatus.UPGRADE_REQUIRED:
+    if not is_refusal(status):
         return UpgradeError(_not_an_endpoint(status), status=status)
     said = _parse(body[:MAX_ERROR_BODY_BYTES])
     message = plain_text(_sentence(said)) or _phrase(status)
@@ -97,6 +97,11 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FishLiveErr
         limit = _limit(said) or limit_of(headers)
         return ConcurrencyLimitError(message, max_concurrency=limit, **facts)
     return cls(message, **facts)
+
+
+def is_refusal(status: int) -> bool:
+    """Return whether a status is a live endpoint's no: others come from something else."""
+    return 400 <= status <= 599 and status != HTTPStatus.UPGRADE_REQUIRED
 
 
 def server_closed(code: int, reason: str = "") -> FishLiveError:

@@ -17,6 +17,7 @@ from fishlive.transport.aiohttp import connect_aiohttp
 from fishlive.transport.memory import MemoryPeer, MemoryServer
 from fishlive.transport.picows import connect_picows
 from fishlive.transport.socket import Connect, Receiver, Socket, Target
+from tests.conftest import open_sockets
 from tests.transport.peer import (
     BINARY,
     CLOSE,
@@ -25,6 +26,7 @@ from tests.transport.peer import (
     TEXT,
     WAIT_S,
     Peer,
+    PeerServer,
     close_frame,
     frame,
     serve,
@@ -39,6 +41,15 @@ CANARY = "canary-5f1d0c7e"
 async def soon(awaitable: Awaitable[T]) -> T:
     """Wait for what must happen; fail instead of hanging."""
     return await asyncio.wait_for(awaitable, WAIT_S)
+
+
+async def only_the_service_has_sockets(server: PeerServer, before: set[int]) -> None:
+    """Fail unless the client's descriptors are closed after some turns of the loop."""
+    for _ in range(200):
+        if not (left := open_sockets() - before - server.descriptors()):
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"left open: {left}")
 
 
 class Recorder:

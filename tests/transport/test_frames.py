@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishlive.errors import ProtocolError
-from fishlive.transport.answer import parse_head, unchunk
+from fishlive.limits import MAX_ERROR_BODY_BYTES
+from fishlive.transport.answer import parse_head, refusal_body, unchunk
 from fishlive.transport.fragments import Fragments
 from fishlive.transport.frames import (
     Frame,
@@ -136,11 +137,32 @@ def test_headers_are_joined_in_lower_case() -> None:
 )
 def test_chunks_are_read_as_far_as_they_came(body: bytes, text: bytes) -> None:
     """A body that was cut off is what there is of it."""
-    assert unchunk(body) == text
+    assert unchunk(body)[0] == text
+
+
+@pytest.mark.parametrize(
+    ("headers", "raw", "told"),
+    [
+        ({"content-length": "5"}, b"plain words", (b"plain", True)),
+        ({"content-length": "5"}, b"plai", (b"plai", False)),
+        ({"content-length": "0"}, b"", (b"", True)),
+        ({"content-length": "-1"}, b"plain", (b"plain", False)),
+        ({"content-length": "9" * 19}, b"plain", (b"plain", False)),
+        ({}, b"", (b"", False)),
+        ({}, b"x" * MAX_ERROR_BODY_BYTES, (b"x" * MAX_ERROR_BODY_BYTES, True)),
+        ({"transfer-encoding": "gzip, Chunked"}, b"2\r\nok\r\n", (b"ok", False)),
+        ({"transfer-encoding": "chunked"}, b"2\r\nok\r\n0\r\n\r\n", (b"ok", True)),
+    ],
+)
+def test_a_body_is_whole_when_its_head_says_so(
+    headers: dict[str, str], raw: bytes, told: tuple[bytes, bool]
+) -> None:
+    """By its length, by its last chunk, or once it is more than anybody reads."""
+    assert refusal_body(headers, raw) == told
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_readers_raise(data: bytes) -> None:
     """Heads and chunks come from whoever answers."""
     parse_head(data)
-    assert len(unchunk(data)) <= len(data)
+    assert len(unchunk(data)[0]) <= len(data)

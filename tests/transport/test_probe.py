@@ -22,7 +22,8 @@ from fishlive.errors import (
 )
 from fishlive.transport.probe import probe
 from fishlive.transport.socket import Target
-from tests.conftest import open_sockets
+from tests.conftest import open_sockets, settle
+from tests.transport.peer import Peer, serve
 
 UPGRADED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
@@ -125,6 +126,28 @@ async def test_it_can_stop_before_the_upgrade() -> None:
 
     assert (steps.error, steps.upgrade_s, requests) == (None, None, [])
     assert steps.tcp_s is not None
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_refusals_body_may_come_behind_its_head(ends: bool) -> None:
+    """It is waited for: to its length, or without one to the end of the connection."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        peer.write(b"HTTP/1.1 401 No\r\n" + (b"" if ends else b"Content-Length: 27\r\n") + b"\r\n")
+        await settle(50)
+        peer.write(b'{"message":')
+        await settle(50)
+        peer.write(b'"Invalid Token"}')
+        if ends:
+            peer.hang_up()
+        await peer.read_eof()
+
+    async with serve(script) as server:
+        steps = await probe(target(server.port))
+
+    assert isinstance(steps.error, AuthenticationError)
+    assert steps.error.message == "Invalid Token"
 
 
 @pytest.mark.parametrize("chunked", [False, True])

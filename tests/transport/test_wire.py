@@ -48,7 +48,15 @@ from fishlive.transport.base import BaseSocket
 from fishlive.transport.picows import connect_picows
 from fishlive.transport.socket import Connect, Target
 from tests.conftest import open_sockets, settle
-from tests.transport.conftest import CANARY, Recorder, Script, client_tls, server_tls, soon
+from tests.transport.conftest import (
+    CANARY,
+    Recorder,
+    Script,
+    client_tls,
+    only_the_service_has_sockets,
+    server_tls,
+    soon,
+)
 from tests.transport.peer import (
     BINARY,
     CLOSE,
@@ -130,15 +138,6 @@ async def refused(connect: Connect, script: Script, **facts: Any) -> FishLiveErr
     return caught.value
 
 
-async def only_the_service_has_sockets(server: PeerServer, before: set[int]) -> None:
-    """Fail unless the client's descriptors are closed after some turns of the loop."""
-    for _ in range(200):
-        if not (left := open_sockets() - before - server.descriptors()):
-            return
-        await asyncio.sleep(0)
-    pytest.fail(f"left open: {left}")
-
-
 # Refusals.
 
 
@@ -180,10 +179,10 @@ async def test_a_refusal_has_the_class_of_its_status(
 @pytest.mark.parametrize(
     "answer",
     [
-        b"HTTP/1.0 503 Down\r\n\r\nplain words",
+        b"HTTP/1.0 503 Down\r\n\r\nplain",
         b"HTTP/1.1 503 \r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n0\r\n\r\n",
-        b"HTTP/1.1 503 Down\r\nContent-Length: 11\r\n\r\nplain words",
-        b"HTTP/1.1 503 Down\r\nContent-Length: 999\r\n\r\nplain words",
+        b"HTTP/1.1 503 Down\r\nContent-Length: 5\r\n\r\nplain",
+        b"HTTP/1.1 503 Down\r\nContent-Length: 999\r\n\r\nplain",
     ],
     ids=["http10", "chunked", "length", "cut-short"],
 )
@@ -192,7 +191,7 @@ async def test_any_form_of_refusal_is_read(connect: Connect, answer: bytes) -> N
     error = await refused(connect, answering(answer))
 
     assert type(error) is ServerError
-    assert str(error) in {"503 plain words", "503 plain", "503 Service Unavailable"}
+    assert str(error) == "503 plain"
 
 
 async def test_a_concurrency_refusal_says_so(connect: Connect) -> None:

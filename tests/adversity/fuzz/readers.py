@@ -151,7 +151,7 @@ def read_upgrade(data: bytes) -> None:
     status, headers = parse_head(head)
     assert status is None or 100 <= status <= 999
     assert all(name == name.lower() for name in headers)
-    plain = unchunk(body)
+    plain, _ = unchunk(body)
     assert len(plain) <= len(body)
     if status is not None and status != 101:
         error = refusal(status, headers, plain)

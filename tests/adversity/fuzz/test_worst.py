@@ -103,7 +103,7 @@ def test_bodies_of_titles_are_read_once() -> None:
 
 def test_very_many_chunks_are_put_together() -> None:
     """And as many lines of one header."""
-    assert unchunk(b"1\r\nx\r\n" * 300_000) == b"x" * 300_000
+    assert unchunk(b"1\r\nx\r\n" * 300_000) == (b"x" * 300_000, False)
     _, headers = parse_head(b"HTTP/1.1 400 Bad\r\n" + b"a:b\r\n" * 300_000)
     assert len(headers["a"]) == 900_000 - 2
 
@@ -111,7 +111,7 @@ def test_very_many_chunks_are_put_together() -> None:
 @pytest.mark.parametrize("size", [b"-1", b"+1", b"0x1", b"1_0", b" 1", b"", b"g", b"1" * 9])
 def test_only_hexadecimal_digits_are_a_size(size: bytes) -> None:
     """What else ``int`` takes for a number ends the body."""
-    assert unchunk(b"2\r\nok\r\n" + size + b"\r\nx\r\n") == b"ok"
+    assert unchunk(b"2\r\nok\r\n" + size + b"\r\nx\r\n") == (b"ok", True)
 
 
 def test_a_stream_of_single_bytes_is_read() -> None:
