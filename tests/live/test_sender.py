@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
+from fishlive.flow.retry import RetryPolicy
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
-from fishlive.live.sender import BATCH_MESSAGES, TOKEN_CHARS
+from fishlive.live.sender import BATCH_MESSAGES, BURST_S, TOKEN_CHARS
+from fishlive.live.source import STEP_TOKENS
 from fishlive.transport.memory import WRITE_HIGH_BYTES, MemorySocket
 from fishlive.wire.events import FLUSH, encode
 from tests.conftest import settle
 from tests.live.service import SECOND, Service, kinds, open_channel, read, speak, texts
-from tests.live.virtual import virtual
+from tests.live.virtual import clock, virtual
 
 
 @pytest.fixture
@@ -219,6 +221,197 @@ async def test_no_token_passes_a_credit_that_is_spent() -> None:
         await settle()
         assert texts(service.peer) == ["one ", "two ", "three "]
         utterance.interrupt()
+
+
+def in_turns(
+    tokens: Sequence[str], each: Callable[[], object] | None = None, *, endless: bool = True
+) -> AsyncIterator[str]:
+    """Yield tokens, each in a turn of the loop of its own, and then nothing, without an end."""
+
+    async def bring() -> AsyncIterator[str]:
+        for token in tokens:
+            await asyncio.sleep(0)
+            if each is not None:
+                each()
+            yield token
+        if endless:
+            await asyncio.Event().wait()
+
+    return bring()
+
+
+WORDS = [f"word{n} " for n in range(30)]
+
+
+@virtual
+async def test_a_burst_leaves_in_one_message() -> None:
+    """Tokens on the heels of one that was written go out together, once the source pauses."""
+    service = Service()
+
+    async def bursts() -> AsyncIterator[str]:
+        for _ in range(2):
+            async for word in in_turns(WORDS, endless=False):
+                yield word
+            await asyncio.sleep(BURST_S)
+        await asyncio.Event().wait()
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(bursts(), flush="never")
+        await settle(len(WORDS) + 10)
+        first = [*WORDS[:2], "".join(WORDS[2:])]
+        assert texts(service.peer) == first
+        await asyncio.sleep(BURST_S)
+        await settle(len(WORDS) + 10)
+        assert texts(service.peer) == [*first, WORDS[0], "".join(WORDS[1:])]
+        utterance.interrupt()
+
+
+@virtual
+async def test_a_burst_waits_for_no_timer() -> None:
+    """A token that joins is written two turns after it came, and the clock stands still."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS[:3]))
+        began_s = clock().time()
+        await settle(12)
+        assert texts(service.peer) == WORDS[:3]
+        assert clock().time() == began_s
+        utterance.interrupt()
+
+
+@virtual
+async def test_a_burst_is_bounded_when_time_stands_still() -> None:
+    """What has come is looked at after STEP_TOKENS at the latest, whatever the clock says."""
+    service, many = Service(), WORDS * 10
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(many))
+        await settle(len(many) + 10)
+        sent = texts(service.peer)
+        assert "".join(sent) == "".join(many)
+        assert max(text.count(" ") for text in sent) <= STEP_TOKENS + 1
+        utterance.interrupt()
+
+
+@virtual
+async def test_what_a_model_writes_is_never_joined() -> None:
+    """Tokens BURST_S apart leave one by one, in the turn in which they came."""
+    service, waiting = Service(), list[int]()
+
+    def look() -> None:
+        waiting.append(len(utterance._turn.sender.outbox.fresh))
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in WORDS:
+            # Called before anything that this token may have called.
+            asyncio.get_running_loop().call_soon(look)
+            yield token
+            await asyncio.sleep(BURST_S)
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(tokens(), flush="never")
+        await asyncio.sleep(BURST_S * (len(WORDS) - 0.5))
+        assert texts(service.peer) == WORDS
+        assert waiting == [0] * len(WORDS)
+        utterance.interrupt()
+
+
+async def test_a_token_waits_no_longer_than_a_burst_may_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """BURST_S after the last write the next token takes along all that waits."""
+    service, loop, now_s = Service(), asyncio.get_running_loop(), [1000.0]
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+
+    def tick() -> None:
+        now_s[0] += BURST_S / 4
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS, tick))
+        await settle(len(WORDS) + 10)
+        sent = texts(service.peer)
+        assert "".join(sent) == "".join(WORDS)
+        assert {text.count(" ") for text in sent[2:-1]} == {4}
+        utterance.interrupt()
+        monkeypatch.undo()
+
+
+async def test_a_long_turn_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BURST_S after the last write, what waits is written before the source is asked again."""
+    service, loop, now_s = Service(), asyncio.get_running_loop(), [1000.0]
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+
+    def sleep_over() -> None:
+        now_s[0] += 0.6 * BURST_S
+
+    def before_the_next_look() -> None:
+        loop.call_soon(sleep_over)
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS, before_the_next_look))
+        await settle(len(WORDS) + 10)
+        assert texts(service.peer)[:3] == WORDS[:3]
+        assert "".join(texts(service.peer)) == "".join(WORDS)
+        utterance.interrupt()
+        monkeypatch.undo()
+
+
+@virtual
+async def test_sentences_of_a_burst_are_flushed_where_they_end() -> None:
+    """Joined or not, a flush stands between two sentences, and the stop behind the last."""
+    service = Service()
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in ("Hello", " there.", " How", " are", " you?", " Fine", " I", " hope."):
+            await asyncio.sleep(0)
+            yield token
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(tokens())
+        await settle(30)
+        assert kinds(service.peer).replace("tt", "t").replace("tt", "t") == "stftftS"
+        assert "".join(texts(service.peer)) == "Hello there. How are you? Fine I hope."
+        utterance.interrupt()
+
+
+@virtual
+async def test_an_interruption_finds_what_waits_in_a_burst() -> None:
+    """It was never sent, and the ledger says so."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS))
+        while len(utterance._turn.sender.outbox.fresh) < 5:
+            await asyncio.sleep(0)
+        peer, waiting = service.peer, "".join(utterance._turn.sender.outbox.fresh)
+        utterance.interrupt()
+        await settle()
+        assert texts(peer) == WORDS[:2]
+        assert utterance._turn.sender.unsent == waiting
+
+
+@virtual
+async def test_a_burst_survives_its_socket() -> None:
+    """What waited when the connection was lost is said over the next one, behind what was sent."""
+    service = Service()
+    async with open_channel(service, retry=RetryPolicy()) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS))
+        reading = asyncio.ensure_future(read(utterance))
+        while len(utterance._turn.sender.outbox.fresh) < 5:
+            await asyncio.sleep(0)
+        service.peer.drop()
+        await asyncio.sleep(2)
+        assert len(service.peers) == 2
+        assert "".join(texts(service.peer)) == "".join(WORDS)
+        utterance.interrupt()
+        await reading
 
 
 async def test_sentences_wait_for_a_socket_that_is_full() -> None:
