@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from fishlive.errors import InvalidTextError
 from fishlive.limits import MAX_TEXT_EVENT_CHARS, TEXT_QUEUE_BYTES
+from fishlive.models.extras import is_unicode
 from fishlive.text.speakable import pieces
 
 
@@ -75,8 +76,10 @@ class Outbox:
         try:
             return self.put_text(text) if text else self.queued_bytes < TEXT_QUEUE_BYTES
         except InvalidTextError as error:
-            index = next(i for i, piece in enumerate(fresh, first) if not _is_unicode(piece))
-            raise InvalidTextError(str(error), index=index) from error
+            good = next(i for i, piece in enumerate(fresh) if not is_unicode(piece))
+            if good:  # it was brought before, and is accounted for
+                self.put_text("".join(fresh[:good]))
+            raise InvalidTextError(str(error), index=first + good) from error
 
     def put(self, order: Order) -> None:
         """Add a flush or the stop, behind the text that waits."""
@@ -125,14 +128,6 @@ class Outbox:
             size += len(piece)
             items.popleft()
             yield piece
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        utf8_bytes(text)
-    except InvalidTextError:
-        return False
-    return True
 
 
 def utf8_bytes(text: str) -> int:

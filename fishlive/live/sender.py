@@ -12,6 +12,7 @@ from fishlive.flow.credit import Credit
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
 from fishlive.live.outbox import Order, Outbox, utf8_bytes
 from fishlive.live.script import Script
+from fishlive.models.extras import is_unicode
 from fishlive.models.tts import TTSRequest
 from fishlive.text.flush import FlushPolicy
 from fishlive.text.speakable import has_speech
@@ -92,7 +93,8 @@ class Sender:
 
     # An instance of over 30 attributes without slots is a dict: twice the price of each look.
     __slots__ = (
-        "_blocked_s", "_blocked_since_s", "_buffer", "_credit", "_direct", "_fresh", "_held",
+        "_blocked_s", "_blocked_since_s", "_brought", "_buffer", "_credit", "_direct", "_fresh",
+        "_held",
         "_items", "_joins_until_s", "_late", "_lead", "_loop", "_note", "_plain", "_policy",
         "_protocol", "_reject", "_request", "_script_from_bytes", "_segmented", "_send", "_socket",
         "_started", "_ticked_bytes", "_timer", "_unflushed", "_unsent", "_waiting", "_want_socket",
@@ -138,6 +140,7 @@ class Sender:
         self._plain = False  # whether text needs nothing but writing: it is not the first
         self._direct = False  # whether a single token may go past the outbox; see `_all_gone`
         self._joins_until_s = 0.0  # by the loop's clock; BURST_S from the last token written
+        self._brought = 0  # tokens that the source had brought by its last step
         self._waiting = -1  # tokens of a burst at the last look; -1 if nobody looks
         self._segmented = segmented
         self._held = False  # whether a segment is over and its finish awaited
@@ -258,9 +261,13 @@ class Sender:
 
     def _joins(self) -> bool:
         """Return whether what came is to wait for more; else what comes next may be."""
+        brought, self._brought = self._brought, self.outbox.gathered + len(self._fresh)
         now_s = self._loop.time()
         if now_s >= self._joins_until_s or self._items:
             self._joins_until_s = now_s + BURST_S
+            return False
+        # Whoever meets what waits, and is not its source, must find nothing wrong with it.
+        if self._brought != brought + 1 or not is_unicode(self._fresh[-1]):
             return False
         if self._waiting < 0:
             self._waiting = 0

@@ -22,7 +22,7 @@ def checked_extra(extra: object) -> dict[str, object]:
     """
     fields: dict[str, object] = {}
     for key, value in extra.items() if isinstance(extra, Mapping) else _no_mapping(extra):
-        if not isinstance(key, str) or not _is_unicode(key):
+        if not isinstance(key, str) or not is_unicode(key):
             raise ConfigError("extra must have strings as keys", argument="extra")
         if value is not None:
             fields[key] = _plain(value, key)
@@ -40,7 +40,7 @@ def _plain(value: object, key: str, depth: int = 0) -> object:
         return value
     if isinstance(value, int) and _INT_RANGE[0] <= value <= _INT_RANGE[1]:
         return value
-    if isinstance(value, str) and _is_unicode(value):
+    if isinstance(value, str) and is_unicode(value):
         return value
     if depth < _MAX_DEPTH:
         if isinstance(value, (list, tuple)):
@@ -56,7 +56,8 @@ def _plain(value: object, key: str, depth: int = 0) -> object:
     )
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Return whether UTF-8 can hold the text: it has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -14,14 +14,20 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from fishlive.errors import FishLiveError
+from fishlive.limits import KIB
 from fishlive.transport.answer import parse_head, refusal_body
 from fishlive.transport.dial import Dial
 from fishlive.transport.refusal import is_refusal, refusal
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
+
+_MOST_HEAD_BYTES: Final = 16 * KIB
+"""Longest head that picows (2.3.1) takes. With the bytes behind it, it would complain to the loop
+over TLS, that it has failed already."""
 
 
 class Tap:
@@ -35,6 +41,7 @@ class Tap:
         self._body: bytearray | None = None
         self._tapped: Any = None
         self._method = ""
+        self._over = False  # whether nothing that follows may be read: picows chokes on it
         self._late: asyncio.TimerHandle | None = None
 
     def tcp(self, sock: socket.socket) -> socket.socket:
@@ -69,8 +76,10 @@ class Tap:
             self._late.cancel()
 
     def _put(self, tapped: object, method: str, instead: Callable[..., Any]) -> None:
-        self._tapped, self._method = tapped, method
-        vars(tapped)[method] = instead
+        methods: dict[str, Any] | None = getattr(tapped, "__dict__", None)
+        if methods is not None:  # a TLS session of somebody's own may have slots only
+            self._tapped, self._method = tapped, method
+            methods[method] = instead
 
     def _tls(self, session: ssl.SSLObject) -> ssl.SSLObject:
         def read(size: int = 1024, buffer: Any = None) -> Any:
@@ -89,31 +98,37 @@ class Tap:
         Raises:
             OSError: As ``read`` does, above all when nothing more has come.
         """
-        while data := read(size):
+        while not self._over and (data := read(size)):
             if self._body is not None:
                 self._body += data
-            elif not self._keeps(data):
-                return data
-            if self._whole():
-                self._dial.cut()
-                break
+            elif passed := self._passed(data):
+                return passed
+            self._over = self._whole()
+        if self._over:
+            self._dial.cut()
         return b""
 
-    def _keeps(self, data: bytes) -> bool:
-        """Return whether the answer is a refusal, as soon as its head tells."""
+    def _passed(self, data: bytes) -> bytes:
+        """Return what picows may have of the head, or nothing: it is a refusal's last part."""
+        before = len(self._head)
         self._head += data
+        most = _MOST_HEAD_BYTES - before
         head, end, body = self._head.partition(_END_OF_HEAD)
         if not end:
-            return False
+            self._over = len(head) >= _MOST_HEAD_BYTES
+            return data[:most]
         status, self._headers = parse_head(bytes(head))
-        if status is None or not is_refusal(status):
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
             self.remove()
-            return False
+            return data
+        if status is None or not is_refusal(status):
+            self._over = True
+            return data[: min(most, len(head) + len(end) - before)]
         self._status, self._body = status, body
         # Cut, the socket is at its end: the loop reads once more, and the connection ends.
         loop = asyncio.get_running_loop()
         self._late = loop.call_later(self._dial.error_body_s(), self._dial.cut)
-        return True
+        return b""
 
     def _whole(self) -> bool:
         _, whole = refusal_body(self._headers, bytes(self._body or b""))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
+from fishlive.errors import InvalidTextError, StreamClosedError
 from fishlive.flow.retry import RetryPolicy
 from fishlive.limits import FIRST_FLUSH_S, TEXT_QUEUE_BYTES
 from fishlive.live.sender import BATCH_MESSAGES, BURST_S, TOKEN_CHARS
@@ -394,6 +395,66 @@ async def test_an_interruption_finds_what_waits_in_a_burst() -> None:
         await settle()
         assert texts(peer) == WORDS[:2]
         assert utterance._turn.sender.unsent == waiting
+
+
+@virtual
+@pytest.mark.parametrize("bad", ["\ud800", 5])
+async def test_a_burst_that_is_no_text_fails_at_its_item(bad: object) -> None:
+    """What came before it is sent or accounted for, and the index is that of the item."""
+    service, tokens = Service(), ["a ", "b ", "c ", bad, "d "]
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(tokens))  # type: ignore[arg-type]  # that is the point
+        await settle(20)
+        assert isinstance(utterance.error, InvalidTextError)
+        assert utterance.error.index == 3
+        found = utterance.interrupt()
+        assert found.unheard_text == "a b c "
+
+
+@virtual
+@pytest.mark.parametrize("several", [False, True])
+async def test_nobody_else_meets_what_is_no_text(several: bool) -> None:
+    """It never waits in a burst, where another task that adds text would fail for it."""
+    service = Service()
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in ("a ", "b ", "c "):
+            yield token
+            await asyncio.sleep(0)
+        yield "\ud800"
+        if several:
+            yield "d "
+        await asyncio.sleep(0)
+        yield "e "
+
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(tokens())
+        while utterance.error is None:
+            for waiting in utterance._turn.sender.outbox.fresh:
+                waiting.encode()
+            await asyncio.sleep(0)
+        with pytest.raises(StreamClosedError):
+            await utterance.send("X")
+        utterance.interrupt()
+
+
+@virtual
+async def test_text_of_another_task_stands_behind_a_burst_that_waits() -> None:
+    """Text, flush and end come in the order in which they were added."""
+    service = Service()
+    async with open_channel(service) as live:
+        await live.ready()
+        utterance = live.speak(in_turns(WORDS[:4]), flush="never")
+        while len(utterance._turn.sender.outbox.fresh) < 2:
+            await asyncio.sleep(0)
+        await utterance.send("X")
+        await utterance.flush()
+        await settle()
+        assert "".join(texts(service.peer)) == "".join([*WORDS[:4], "X"])
+        assert kinds(service.peer)[-1] == "f"
+        utterance.interrupt()
 
 
 @virtual

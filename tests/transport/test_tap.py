@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trustme
@@ -17,7 +18,9 @@ from fishlive.errors import (
     ConnectTimeout,
     FishLiveError,
     RateLimitError,
+    UpgradeError,
 )
+from fishlive.limits import KIB
 from fishlive.transport import dial
 from fishlive.transport.base import BaseSocket
 from fishlive.transport.picows import connect_picows
@@ -167,6 +170,72 @@ async def test_an_endless_body_is_cut(connect: Connect, over: trustme.CA | None)
 
     assert type(error) is AuthenticationError
     assert error.message.startswith("sorry, sorry")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 401 Unauthorized\r\nX: " + bytes([120]) * 128 * KIB + b"\r\n\r\n",
+        b"no HTTP\r\n\r\n" + bytes(70 * KIB),
+        b"HTTP/1.1 200 OK\r\n\r\n" + bytes(70 * KIB),
+        b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n" + bytes(70 * KIB),
+    ],
+    ids=["long-head", "no-http", "page", "redirect"],
+)
+async def test_what_follows_is_not_read(
+    connect: Connect, over: trustme.CA | None, answer: bytes
+) -> None:
+    """However much comes behind an answer that is none, nobody complains to the loop."""
+    async with answering(answer, authority=over) as (server, target):
+        before = open_sockets()
+        error = await refusal(connect, target)
+        await only_the_service_has_sockets(server, before)
+
+    assert isinstance(error, (UpgradeError, AuthenticationError))  # by its first line, or not
+
+
+class Strict:
+    """A TLS session that nobody can change."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: ssl.SSLObject) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__dict__":
+            raise AttributeError(name)
+        return getattr(self._session, name)
+
+
+class StrictContext(ssl.SSLContext):
+    """Makes such sessions."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
+        """Return one."""
+        return Strict(super().wrap_bio(*args, **kwargs))
+
+
+async def test_a_session_that_cannot_be_tapped_is_used_as_it_is(authority: trustme.CA) -> None:
+    """It connects, and is refused, by what comes with the head."""
+    context = StrictContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+
+    async def script(peer: Peer) -> None:
+        if server.peers[1:]:
+            await peer.read_request()
+            peer.write(LENGTH + BODY)
+        else:
+            await peer.upgrade()
+        await peer.read_eof()
+
+    async with serve(script, tls=certified(authority)) as server:
+        target = Target(server.url, tls=context)
+        opened = await soon(connect_picows(target, Recorder()))
+        error = await refusal(connect_picows, target)
+        await soon(opened.aclose())
+
+    assert isinstance(error, ConcurrencyLimitError)
 
 
 def test_a_refusal_comes_before_the_deadline() -> None:
