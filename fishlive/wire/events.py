@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import msgpack
@@ -86,6 +87,13 @@ _MANY: Final = 512
 what an array claims to hold, and 4 KiB of nested claims would take 32 MiB; so they take 4 at most.
 One limit costs 0.03 µs a message."""
 
+_PLAIN: Final = b"\x82\xa5event\xa5audio\xa5audio\xc5"
+"""How plain audio of 256 B to 64 KiB begins, but for its length: a map of two, in the order of the
+documents. Nearly every message is that, and to know it by its bytes saves 0.45 of 1.05 µs."""
+
+_plain_head: Final = Struct(f"!{len(_PLAIN)}sH").unpack_from
+_PLAIN_BYTES: Final = len(_PLAIN) + 2
+
 _UNREADABLE: Final = (ValueError, RecursionError, msgpack.UnpackException)
 
 SUCCESS: Final = "stop"
@@ -129,7 +137,12 @@ def decode(message: bytes | memoryview) -> ServerEvent | None:
         ProtocolError: Not one MessagePack map with a text ``event``, too many or too deeply
             nested values, an extension type, trailing bytes, or ``audio`` without binary audio.
     """
-    if len(message) > SMALL_MESSAGE_BYTES:
+    size = len(message)
+    if size > _PLAIN_BYTES:
+        head, audio_bytes = _plain_head(message)
+        if head == _PLAIN and audio_bytes == size - _PLAIN_BYTES:
+            return bytes(message[_PLAIN_BYTES:])
+    if size > SMALL_MESSAGE_BYTES:
         # Small messages cannot grow to much; large ones must be large because of their audio.
         _check_large(message)
     try:

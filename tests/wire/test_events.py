@@ -115,6 +115,50 @@ def test_writes_what_the_documents_show(written: bytes, golden: str) -> None:
     assert written == message(golden)
 
 
+def generally(message: bytes) -> object:
+    """Return what a message is to the general reader, or its error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "_PLAIN_BYTES", len(message) + 1)
+        return outcome(message)
+
+
+def outcome(message: bytes) -> object:
+    """Return what a message is, or its error."""
+    try:
+        return decode(message)
+    except ProtocolError as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 4096, 65_535, 65_536])
+@pytest.mark.parametrize("view", [bytes, memoryview])
+def test_plain_audio_of_any_size_is_its_bytes(size: int, view: type) -> None:
+    """Whichever width its length is written in, and never a view of memory that dies."""
+    audio = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    found = decode(view(encode("audio", audio=audio)))
+
+    assert found == audio
+    assert type(found) is bytes
+
+
+@given(st.data())
+def test_what_is_known_by_its_bytes_is_what_it_is_to_the_general_reader(
+    data: st.DataObject,
+) -> None:
+    """With any byte of its head changed, cut short, or with something behind it."""
+    plain = encode("audio", audio=bytes(300))
+    at, byte = data.draw(st.integers(0, 24)), data.draw(st.integers(0, 255))
+    change = data.draw(st.sampled_from(["change", "cut", "add", "nothing"]))
+    message = {
+        "change": plain[:at] + bytes([byte]) + plain[at + 1 :],
+        "cut": plain[: -1 - at],
+        "add": plain + bytes([byte]),
+        "nothing": plain,
+    }[change]
+
+    assert outcome(message) == generally(message)
+
+
 def test_time_alone_does_not_make_audio_timed() -> None:
     """A `time` field was observed on the plain endpoint; its audio stays plain bytes."""
     assert decode(msgpack.packb({"event": "audio", "audio": b"ab", "time": 12})) == b"ab"
