@@ -94,12 +94,11 @@ class Sender:
     # An instance of over 30 attributes without slots is a dict: twice the price of each look.
     __slots__ = (
         "_blocked_s", "_blocked_since_s", "_brought", "_buffer", "_credit", "_direct", "_fresh",
-        "_held",
-        "_items", "_joins_until_s", "_late", "_lead", "_loop", "_note", "_plain", "_policy",
-        "_protocol", "_reject", "_request", "_script_from_bytes", "_segmented", "_send", "_socket",
-        "_started", "_ticked_bytes", "_timer", "_unflushed", "_unsent", "_waiting", "_want_socket",
-        "_watch", "due", "first_text_s", "full", "look", "outbox", "replayed_bytes", "room",
-        "script",
+        "_held", "_items", "_joins_until_s", "_late", "_lead", "_loop", "_note", "_plain",
+        "_policy", "_protocol", "_reject", "_request", "_script_from_bytes", "_segmented", "_send",
+        "_socket", "_started", "_ticked_bytes", "_timer", "_unflushed", "_unsent", "_waiting",
+        "_want_socket", "_watch", "due", "first_text_s", "full", "look", "outbox", "replayed_bytes",
+        "room", "script",
     )  # fmt: skip
 
     def __init__(

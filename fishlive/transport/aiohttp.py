@@ -14,22 +14,21 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 import aiohttp
-import anyio
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.connector import Connection
 
 from fishlive.errors import ConnectError, FishLiveError, ProtocolError, TLSError, UpgradeError
-from fishlive.limits import HAPPY_EYEBALLS_DELAY_S, MAX_ERROR_BODY_BYTES
+from fishlive.limits import HAPPY_EYEBALLS_DELAY_S
 from fishlive.transport.answer import lower_case
 from fishlive.transport.base import UNASKED, BaseSocket
 from fishlive.transport.dial import Dial, dns_error, new_socket
 from fishlive.transport.endings import lost
 from fishlive.transport.frames import FrameReader, Opcode, encode_frame
+from fishlive.transport.http_stream import start_of_body
 from fishlive.transport.refusal import refusal
 from fishlive.transport.resolver import SystemResolver
 from fishlive.transport.socket import Handshake, Receiver, Socket, Target
@@ -114,7 +113,8 @@ async def _upgrade(
     try:
         headers = lower_case(response.headers.items())
         if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            raise refusal(response.status, headers, await _body(response, dial.error_body_s()))
+            body = await start_of_body(response.content, dial.error_body_s())
+            raise refusal(response.status, headers, body)
         if why := _why_no_upgrade(headers, key):
             raise UpgradeError(f"the answer is no WebSocket upgrade: {why}", status=101)
         opened = AiohttpSocket(target, receiver, response)
@@ -175,15 +175,6 @@ def _failure(error: Exception, dial: Dial) -> FishLiveError:
 def _caused(error: FishLiveError, cause: Exception) -> FishLiveError:
     error.__cause__ = cause
     return error
-
-
-async def _body(response: aiohttp.ClientResponse, wait_s: float) -> bytes:
-    """Return what a refusal says, as far as it comes in time and unbroken."""
-    body = b""
-    with anyio.move_on_after(wait_s), suppress(Exception):
-        while len(body) < MAX_ERROR_BODY_BYTES and (piece := await response.content.readany()):
-            body += piece
-    return body
 
 
 def _why_no_upgrade(headers: Mapping[str, str], key: bytes) -> str | None:

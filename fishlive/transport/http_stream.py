@@ -155,14 +155,20 @@ class AnswerStream:
 
     async def _start_of_body(self) -> bytes:
         """Return what a refusal says, as far as it is quick, short and plain."""
-        body = b""
-        with anyio.move_on_after(ERROR_BODY_S), contextlib.suppress(Exception):
-            while len(body) <= MAX_ERROR_BODY_BYTES:
-                piece = await self._response.content.readany()
-                if not piece:  # the whole of it: the connection is free again
-                    break
-                body += piece
-        return b"" if self._compressed else body[:MAX_ERROR_BODY_BYTES]
+        body = await start_of_body(self._response.content, ERROR_BODY_S)
+        return b"" if self._compressed else body
+
+
+async def start_of_body(content: aiohttp.StreamReader, wait_s: float) -> bytes:
+    """Return MAX_ERROR_BODY_BYTES of a body at most, as far as they come in time and unbroken."""
+    body = b""
+    with anyio.move_on_after(wait_s), contextlib.suppress(Exception):
+        while len(body) <= MAX_ERROR_BODY_BYTES:
+            piece = await content.readany()
+            if not piece:  # the whole of it: the connection is free again
+                break
+            body += piece
+    return body[:MAX_ERROR_BODY_BYTES]
 
 
 async def read_whole(stream: AnswerStream, most_bytes: int) -> Answer:

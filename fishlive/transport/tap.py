@@ -2,7 +2,7 @@
 
 picows (2.3.1) ends the connection as soon as the head of a refusal is whole. Of services that send
 head and body apart the sentence that says why would be lost, and with it what a 429 means. The tap
-sits where the event loop takes bytes from the socket, or from TLS; once the answer is no refusal
+sits where the event loop takes bytes from the socket, or from TLS; once the answer is an upgrade
 it steps aside, and the loop calls what it would have called without it. A loop that reads in
 another way (uvloop without TLS, Windows' proactor without TLS) is not tapped, and takes what came
 with the head.
@@ -47,12 +47,9 @@ class Tap:
     def tcp(self, sock: socket.socket) -> socket.socket:
         """Read along on a TCPSocket without TLS. Returns it."""
 
-        def recv_into(buffer: memoryview, *args: int) -> int:
-            if self._tapped is None:
-                return plainly(buffer, *args)
+        def recv_into(buffer: memoryview) -> int:
             return _fill(buffer, self._read(sock.recv, len(buffer)))
 
-        plainly = sock.recv_into
         self._put(sock, "recv_into", recv_into)
         return sock
 
